@@ -1,0 +1,61 @@
+# Every target makes what it needs in .venv of this checkout. A machine with Python 3.11+ and make is enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit golden broker packaging bench chaos lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements/uv.txt requirements/dev.txt requirements/llm.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements/uv.txt -r requirements/llm.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# demo: BROKERS=host:port MODEL_URL=https://.../v1 MODEL=name API_KEY_FILE=path use your own instead of the embedded ones.
+DEMO_FLAGS := $(if $(BROKERS),--brokers $(BROKERS)) $(if $(MODEL_URL),--model-url $(MODEL_URL)) \
+              $(if $(MODEL),--model $(MODEL)) $(if $(API_KEY_FILE),--api-key-file $(API_KEY_FILE))
+
+demo: $(READY) ## the main job on a real Kafka and a local model: no key, no broker, no Docker
+	$(BIN)/nanotriage demo $(DEMO_FLAGS)
+
+test: check broker packaging ## everything CI runs
+
+check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no broker, about a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(PYTEST) tests/unit tests/properties tests/golden tests/docs tests/contracts -m "not broker and not local_model and not llm"
+
+broker: $(READY) ## contracts and main job on a real Kafka and on real model servers
+	$(PYTEST) tests/contracts -m "broker or local_model or llm"
+	$(PYTEST) tests/broker
+
+packaging: $(READY) ## the wheel, installed into a clean environment
+	$(PYTEST) tests/packaging
+
+golden: $(READY) ## rewrite the golden files from the code
+	NANOTRIAGE_GOLDEN=write $(PYTEST) -q tests/golden tests/docs
+
+bench: $(READY) ## worker beside the bare loop, in one run: messages per CPU second
+	$(BIN)/python -m tests.bench.ceiling
+
+chaos: $(READY) ## kill -9 and SIGSTOP over workers on a real Kafka, judged from the topics alone
+	$(PYTEST) tests/broker/test_exactly_once.py -s
+
+lock: $(READY) ## resolve the dependencies anew and lock them with hashes
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header uv.in -o uv.txt
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-deps llm.in -o llm.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/runtime.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra local --extra stateful --group dev -o requirements/dev.txt
+
+clean: ## remove what the targets made, but not the locks
+	rm -rf $(VENV) .nanotriage .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,122 @@
+"""What we publish, versioned. The JSON Schemas in `schemas/published/` are made from these models and compared in tests.
+
+Values are JSON; attributes travel as CloudEvents 1.0 headers (Kafka binary mode: `ce_id`, `ce_source`, `ce_type`, ...),
+provenance as `nt_` headers. A dead letter's value is the original record's bytes, its original headers keep their values
+under `orig_` names, and everything we know stands in headers.
+"""
+
+import uuid
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from schemas.fields import Frozen
+from schemas.verdict import Doubt, SignalKind
+
+VERSION = 1
+ORIGINAL_HEADER = "orig_"
+_NAMESPACE = uuid.UUID("6f1c7c1e-53c8-5d0a-9b0e-6d1f3f0a7c11")
+
+
+class EventKind(StrEnum):
+    """The three terminal events. Every input record ends in exactly one."""
+
+    LABELLED = "labelled"
+    ESCALATED = "escalated"
+    DEAD = "dead"
+
+    @property
+    def event_type(self) -> str:
+        """The CloudEvents type."""
+        return f"nanotriage.{self.value}.v{VERSION}"
+
+
+def event_id(stream: str, topic: str, partition: int, offset: int, kind: EventKind) -> str:
+    """Return the UUIDv5 (RFC 9562) of one input record's event: the same whenever it is made, so that sinks can upsert.
+
+    `stream` names the cluster and the stream's epoch, a number to raise when a topic is made anew.
+    """
+    return str(uuid.uuid5(_NAMESPACE, f"{stream}/{topic}/{partition}/{offset}/{kind.value}/{VERSION}"))
+
+
+class SourceRef(Frozen):
+    """The input record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int = Field(description="The input record's timestamp, milliseconds since the epoch.")
+
+
+class MessageRef(Frozen):
+    """The message, as its sender names it."""
+
+    id: str
+    tenant: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+
+class FieldValue(Frozen):
+    """One field. A value of null is unknown. Confidence is null where nothing is scored, never 1.0 by default."""
+
+    value: Any = Field(description="A label, a number, a text or an object such as {amount, currency}; null is unknown.")
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    signal: SignalKind | None = Field(default=None, description="Where the confidence comes from; `band` is the model's word.")
+    band: Literal["high", "medium", "low"] | None = None
+    written: str | None = Field(default=None, description="The value as it stands in the text, when it was normalised.")
+
+
+class Provenance(Frozen):
+    """Who answered, to which prompt, after how many calls."""
+
+    model: str
+    prompt: str = Field(description="Hash of the prompt's static part.")
+    reply_schema: str = Field(description="Hash of the reply's JSON schema.")
+    request_id: str
+    batch_size: int = Field(ge=1)
+    place: int = Field(ge=0, description="The message's place in its batch, from 0.")
+    attempts: int = Field(ge=1, description="Calls that asked about this message.")
+
+
+class LabelledEvent(Frozen):
+    """A message whose every label the task's rule accepts."""
+
+    event: Literal["nanotriage.labelled.v1"]
+    task: str
+    task_version: int
+    message: MessageRef
+    source: SourceRef
+    fields: dict[str, FieldValue]
+    provenance: Provenance
+
+
+class EscalationReason(Frozen):
+    """Why the message needs a stronger model or a person."""
+
+    reason: Doubt
+    field: str | None = None
+    detail: str = ""
+
+
+class EscalatedEvent(Frozen):
+    """A message that was answered, but not beyond doubt: its text, the best answer and the reasons."""
+
+    event: Literal["nanotriage.escalated.v1"]
+    task: str
+    task_version: int
+    message: MessageRef
+    source: SourceRef
+    text: str
+    fields: dict[str, FieldValue]
+    reasons: list[EscalationReason] = Field(min_length=1)
+    provenance: Provenance
+
+
+PUBLISHED: dict[str, type[BaseModel]] = {"labelled.v1": LabelledEvent, "escalated.v1": EscalatedEvent}
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Return the published JSON Schema (2020-12) of one event."""
+    schema = PUBLISHED[name].model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"nanotriage.{name}", **schema}

@@ -1,0 +1,89 @@
+"""The fields a task may ask for. Every field may be unknown; none may be guessed."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+ImportPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")]
+
+Line = Annotated[str, StringConstraints(pattern=r"^[^\r\n]*$", max_length=500, strip_whitespace=True)]
+"""Text that stands on one line of the prompt."""
+
+UNKNOWN = "unknown"
+
+
+def contradiction(path: Sequence[str | int], sentence: str) -> PydanticCustomError:
+    """Return the error of two parts that cannot both be meant; `path` leads from the model to the part to look at."""
+    return PydanticCustomError("contradiction", "{sentence}", {"sentence": sentence, "path": tuple(path)})
+
+
+class Frozen(BaseModel):
+    """A value that cannot change and refuses words it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExtractType(StrEnum):
+    """What an extracted value is. The model copies it as written; we parse and normalise it (`schemas.values`)."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    MONEY = "money"  # amount with an ISO 4217 currency
+    CURRENCY = "currency"  # an ISO 4217 code
+    DATE = "date"  # normalised to ISO 8601
+    EMAIL = "email"
+    PHONE = "phone"
+    IBAN = "iban"  # mod 97 checked
+    PERSON = "person"
+    ORGANISATION = "organisation"
+
+
+class LabelField(Frozen):
+    """One of a closed set. `labels` maps each label to its description."""
+
+    kind: Literal["label"]
+    description: Line = ""
+    labels: dict[Name, Line] = Field(min_length=2, max_length=900)
+    required: bool = True
+
+
+class SentimentField(Frozen):
+    """A label field whose labels are fixed: negative, neutral, positive."""
+
+    kind: Literal["sentiment"]
+    description: Line = "The writer's mood towards the subject of the message."
+    required: bool = False
+
+
+class ExtractField(Frozen):
+    """A value that stands in the text. `grounded` refuses one that does not; `pattern` must match the whole value."""
+
+    kind: Literal["extract"]
+    type: ExtractType = ExtractType.STRING
+    description: Line = ""
+    pattern: str | None = Field(default=None, max_length=200)
+    grounded: bool = True
+    required: bool = False
+
+
+class TextField(Frozen):
+    """Free text of the model's own, such as a one-line summary. Never grounded, never a label."""
+
+    kind: Literal["text"]
+    description: Line = ""
+    max_chars: int = Field(default=200, ge=1, le=2000)
+    required: bool = False
+
+
+TaskField = Annotated[LabelField | SentimentField | ExtractField | TextField, Field(discriminator="kind")]
+
+SENTIMENTS: dict[str, str] = {
+    "negative": "complains, is upset or reports something bad",
+    "neutral": "asks or states without emotion",
+    "positive": "thanks, praises or is pleased",
+}

@@ -1,0 +1,267 @@
+"""A task: what to read from which topic, what to ask of each message, and where the outcome goes.
+
+These are the words of a task file (`schemas/tasks/*/task.yaml`). `workers.taskfiles` reads the file and says file and line
+for whatever is refused here.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
+
+from schemas.fields import (
+    SENTIMENTS,
+    UNKNOWN,
+    ExtractField,
+    ExtractType,
+    Frozen,
+    ImportPath,
+    LabelField,
+    Line,
+    Name,
+    SentimentField,
+    TaskField,
+    contradiction,
+)
+from schemas.patterns import unsafe_pattern
+
+TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+JsonPath = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$")]
+RESERVED = frozenset({"ref", "sure", UNKNOWN})
+
+
+class Source(Frozen):
+    """The input topic, and where in a record's JSON value the parts of a message stand (dotted paths).
+
+    `format: text` takes the whole value as the text; then only `text`-independent parts may be left out.
+    """
+
+    topic: TopicName
+    format: Literal["json", "text"] = "json"
+    text: JsonPath | None = None
+    id: JsonPath | None = None
+    key: JsonPath | None = None
+    tenant: JsonPath | None = None
+    metadata: dict[Name, JsonPath] = Field(default_factory=dict)
+    max_bytes: int = Field(default=65_536, ge=64, le=900_000)
+
+    @model_validator(mode="after")
+    def _mapped(self) -> Self:
+        mapped = [self.text, self.id, self.key, self.tenant, *self.metadata.values()]
+        if self.format == "json" and self.text is None:
+            raise contradiction((), "a json source needs `text`, the path of the text inside the value; add it")
+        if self.format == "text" and any(mapped):
+            sentence = "a text source has no paths; remove text, id, key, tenant and metadata, or use format: json"
+            raise contradiction(("format",), sentence)
+        return self
+
+
+class LabelRoutes(Frozen):
+    """One topic per label of `field`; labels without a topic go to `otherwise`."""
+
+    field: Name
+    topics: dict[Name, TopicName] = Field(min_length=1)
+    otherwise: TopicName
+
+
+def _labelled_form(value: Any) -> str:
+    return "by_label" if isinstance(value, dict | LabelRoutes) else "one_topic"
+
+
+Labelled = Annotated[
+    Annotated[TopicName, Tag("one_topic")] | Annotated[LabelRoutes, Tag("by_label")], Discriminator(_labelled_form)
+]
+
+
+class Routes(Frozen):
+    """Where events go. Every input record ends in exactly one of these topics."""
+
+    labelled: Labelled
+    escalated: TopicName
+    dead: TopicName
+
+    def labelled_topics(self) -> frozenset[str]:
+        if isinstance(self.labelled, str):
+            return frozenset({self.labelled})
+        return frozenset({*self.labelled.topics.values(), self.labelled.otherwise})
+
+    def topics(self) -> frozenset[str]:
+        return self.labelled_topics() | {self.escalated, self.dead}
+
+
+class RequiresCheck(Frozen):
+    """When `when` has one of `labels`, `field` must be known."""
+
+    check: Literal["requires"]
+    when: Name
+    labels: tuple[Name, ...] = Field(min_length=1)
+    field: Name
+
+
+class OneOfCheck(Frozen):
+    """The value of `field` must be one of `values` (compared without case)."""
+
+    check: Literal["one_of"]
+    field: Name
+    values: tuple[str, ...] = Field(min_length=1)
+
+
+class RangeCheck(Frozen):
+    """The number or amount in `field` must lie between `least` and `most`, both included."""
+
+    check: Literal["range"]
+    field: Name
+    least: float | None = None
+    most: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.least is None and self.most is None:
+            raise contradiction((), "a range check needs `least`, `most` or both; add one")
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise contradiction(("least",), f"least {self.least} is above most {self.most}; exchange them")
+        return self
+
+
+class FunctionCheck(Frozen):
+    """The user's own check: `function(fields: dict, text: str) -> str | None` returns what is wrong, or None."""
+
+    check: Literal["function"]
+    function: ImportPath
+
+
+Check = Annotated[RequiresCheck | OneOfCheck | RangeCheck | FunctionCheck, Field(discriminator="check")]
+
+
+class Thresholds(Frozen):
+    """Accept a label when its confidence reaches the threshold of its field. Fields not named accept `default`.
+
+    `bands` says which stated bands are accepted where the route gives no log-probabilities.
+    """
+
+    default: float = Field(default=0.7, gt=0, le=1)
+    fields: dict[Name, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    bands: tuple[Literal["high", "medium", "low"], ...] = ("high",)
+
+    def of(self, field: str) -> float:
+        return self.fields.get(field, self.default)
+
+
+class Promise(Frozen):
+    """The error the user accepts among published labels, held with this confidence. Needs a calibration file."""
+
+    error: float = Field(gt=0, lt=0.5)
+    confidence: float = Field(default=0.9, gt=0.5, lt=1)
+
+
+class Task(Frozen):
+    """One triage job. Contradictions are refused here; nothing is repaired."""
+
+    name: Name
+    version: int = Field(default=1, ge=1)
+    description: Line = ""
+    source: Source
+    instructions: str = Field(min_length=1, max_length=20_000)
+    fields: dict[Name, TaskField] = Field(min_length=1, max_length=40)
+    checks: tuple[Check, ...] = ()
+    thresholds: Thresholds | None = None
+    promise: Promise | None = None
+    routes: Routes
+    reply_model: ImportPath | None = None
+    separate_tenants: bool = False
+    examples: str | None = None  # JSON Lines beside the task file, {"text", "<label field>": label}; never a gold file
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for path, sentence in _contradictions(self):
+            raise contradiction(path, sentence)
+        return self
+
+    def acceptance(self) -> Thresholds | Promise:
+        """Return the rule by which labels are accepted: exactly one, thresholds by default."""
+        return self.promise or self.thresholds or Thresholds()
+
+    def classified(self) -> Mapping[str, LabelField | SentimentField]:
+        """Return the fields that are answered with a label."""
+        return {n: f for n, f in self.fields.items() if isinstance(f, LabelField | SentimentField)}
+
+
+Problem = tuple[tuple[str | int, ...], str]
+"""Path of the part to look at, and what is wrong with it and what to do next."""
+
+_NUMBERS = frozenset({ExtractType.INTEGER, ExtractType.DECIMAL, ExtractType.MONEY})
+
+
+def _contradictions(task: Task) -> Iterator[Problem]:
+    yield from _topic_problems(task)
+    if task.promise is not None and task.thresholds is not None:
+        yield ("thresholds",), "a task has a promise or thresholds, not both; remove one of them"
+    if task.promise is not None and not task.classified():
+        yield ("promise",), "a promise is about labels and the task has no label field; add one, or use thresholds"
+    if task.separate_tenants and task.source.tenant is None:
+        yield ("separate_tenants",), "separate_tenants needs source.tenant, the path of the tenant in a record; add it"
+    for name, field in task.fields.items():
+        yield from _field_problems(name, field)
+    for index, check in enumerate(task.checks):
+        yield from _check_problems(task, index, check)
+    for name in task.thresholds.fields if task.thresholds else ():
+        if name not in task.classified():
+            yield ("thresholds", "fields", name), f"{name} is no label field, and only labels have a confidence; remove it"
+    if isinstance(routes := task.routes.labelled, LabelRoutes):
+        where = ("routes", "labelled")
+        yield from _label_problems(task, (*where, "field"), (*where, "topics"), routes.field, tuple(routes.topics))
+
+
+def _topic_problems(task: Task) -> Iterator[Problem]:
+    routes = task.routes
+    if task.source.topic in routes.topics():
+        yield (
+            ("source", "topic"),
+            f"topic {task.source.topic} is both source and route, so the worker would read its own events; rename one",
+        )
+    if routes.dead == routes.escalated:
+        yield ("routes", "dead"), f"dead and escalated share the topic {routes.dead}; give each its own"
+    for name, topic in (("escalated", routes.escalated), ("dead", routes.dead)):
+        if topic in routes.labelled_topics():
+            yield ("routes", name), f"labelled and {name} share the topic {topic}; give each its own"
+
+
+def _field_problems(name: str, field: TaskField) -> Iterator[Problem]:
+    where = ("fields", name)
+    if name in RESERVED:
+        yield where, f"field name {name} is reserved for the reply; choose another"
+    if isinstance(field, LabelField) and UNKNOWN in field.labels:
+        yield (*where, "labels", UNKNOWN), f"`{UNKNOWN}` is always an allowed answer and cannot be a label; remove it"
+    if isinstance(field, ExtractField) and field.pattern is not None and (why := unsafe_pattern(field.pattern)):
+        yield (*where, "pattern"), f"pattern {field.pattern!r} {why}; write a simpler one"
+
+
+def _check_problems(task: Task, index: int, check: Check) -> Iterator[Problem]:
+    if isinstance(check, FunctionCheck):
+        return
+    where = ("checks", index)
+    field = task.fields.get(check.field)
+    if field is None:
+        yield (*where, "field"), _no_such_field(task, check.field)
+    elif isinstance(check, RangeCheck) and not (isinstance(field, ExtractField) and field.type in _NUMBERS):
+        yield (*where, "field"), f"{check.field} is no number; a range check needs an integer, decimal or money field"
+    if isinstance(check, RequiresCheck):
+        yield from _label_problems(task, (*where, "when"), (*where, "labels"), check.when, check.labels)
+
+
+def _label_problems(
+    task: Task, where: tuple[str | int, ...], labels_where: tuple[str | int, ...], name: str, labels: tuple[str, ...]
+) -> Iterator[Problem]:
+    field = task.classified().get(name)
+    if field is None:
+        yield where, f"{name} is no label field of the task; name one of: {', '.join(task.classified()) or 'none'}"
+        return
+    known = field.labels if isinstance(field, LabelField) else SENTIMENTS
+    for index, label in enumerate(labels):
+        if label not in known:
+            place = index if labels_where[-1] == "labels" else label
+            yield (*labels_where, place), f"field {name} has no label {label}; add it there or correct it here"
+
+
+def _no_such_field(task: Task, name: str) -> str:
+    return f"the task has no field {name}; name one of: {', '.join(task.fields)}"

@@ -1,0 +1,179 @@
+"""Judges a run from its topics alone, after the manner of Jepsen (https://jepsen.io): what went in, what came out, what is committed.
+
+Knows the events' headers and the commit map, and nothing of how a worker works. Pure.
+
+    I1  every input record has exactly one terminal event, and every event an input record
+    I2  no event id is there twice
+    I4  what is committed (position and map) is exactly what was published
+    I6  in each output partition, the events of one Kafka key are in input order
+    and an event speaks of its input record: same message id, same key, a dead letter the same bytes
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from topics.commit_map import UnknownMap, decode
+from topics.record import Committed, Partition, Record
+
+_EXAMPLES = 5
+Origin = tuple[Partition, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How often one thing went wrong, and the first few places."""
+
+    count: int = 0
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Counts of records and of what is wrong with them. All findings are zero in a run that kept its promise."""
+
+    inputs: int
+    events: int
+    by_topic: Mapping[str, int]
+    lost: Finding
+    doubled: Finding
+    alien: Finding
+    repeated_ids: Finding
+    uncommitted: Finding
+    overcommitted: Finding
+    misordered: Finding
+    mismatched: Finding
+
+    @property
+    def findings(self) -> dict[str, Finding]:
+        names = ("lost", "doubled", "alien", "repeated_ids", "uncommitted", "overcommitted", "misordered", "mismatched")
+        return {name: finding for name in names if (finding := getattr(self, name)).count}
+
+    @property
+    def kept(self) -> bool:
+        return not self.findings
+
+    def __str__(self) -> str:
+        wrong = [f"{finding.count} {name} ({'; '.join(finding.examples)})" for name, finding in self.findings.items()]
+        return f"{self.inputs} inputs, {self.events} events {dict(self.by_topic)}: {', '.join(wrong) or 'all kept'}"
+
+
+def message_id(record: Record) -> str | None:
+    """Return the id of an input record whose value is JSON with an `id`; None for what is no such thing."""
+    try:
+        body = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    identity = body.get("id") if isinstance(body, dict) else None
+    return identity if isinstance(identity, str) else None
+
+
+def judge(
+    inputs: Sequence[Record],
+    outputs: Sequence[Record],
+    committed: Mapping[Partition, Committed | None],
+    *,
+    identify: Callable[[Record], str | None] = message_id,
+) -> Verdict:
+    """Return the verdict on a run that has come to rest.
+
+    `inputs` are all records of the source topics. `outputs` are all that a read_committed reader sees in the output topics,
+    each partition's in offset order. `committed` has what the group committed for each source partition.
+    """
+    sources: dict[Origin, Record] = {(record.partition, record.offset): record for record in inputs}
+    events: dict[Origin, list[Record]] = defaultdict(list)
+    alien: list[str] = []
+    for event in outputs:
+        origin = origin_of(event)
+        if origin is None or origin not in sources:
+            alien.append(f"{event.partition}@{event.offset}")
+        else:
+            events[origin].append(event)
+    ids = Counter(dict(event.headers).get("ce_id", b"") for event in outputs)
+    done = {partition: _done(sources, partition, kept) for partition, kept in committed.items()}
+    return Verdict(
+        inputs=len(inputs),
+        events=len(outputs),
+        by_topic=Counter(event.partition.topic for event in outputs),
+        lost=_finding(_named(origin) for origin in sources if origin not in events),
+        doubled=_finding(f"{_named(o)} has {len(found)}" for o, found in events.items() if len(found) > 1),
+        alien=_finding(alien),
+        repeated_ids=_finding(f"{identity.decode()} {n} times" for identity, n in ids.items() if n > 1 or not identity),
+        uncommitted=_finding(_named(o) for o in events if o[1] not in done.get(o[0], frozenset())),
+        overcommitted=_finding(_named((p, o)) for p, offsets in done.items() for o in offsets if (p, o) not in events),
+        misordered=_finding(_misordered(sources, outputs)),
+        mismatched=_finding(_mismatches(sources, events, identify)),
+    )
+
+
+def origin_of(event: Record) -> Origin | None:
+    """Return which input record an event says it comes from."""
+    headers = dict(event.headers)
+    try:
+        partition = Partition(headers["nt_topic"].decode(), int(headers["nt_partition"]))
+        return partition, int(headers["nt_offset"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _done(sources: Mapping[Origin, Record], partition: Partition, committed: Committed | None) -> frozenset[int]:
+    """Return the offsets of input records that the group says are done. An unreadable map says that all or none is: take none."""
+    if committed is None:
+        return frozenset()
+    position = committed.position.offset
+    above = decode(position, committed.metadata)
+    named = frozenset[int]() if isinstance(above, UnknownMap) else above
+    return frozenset(o for p, o in sources if p == partition and (o < position or o in named))
+
+
+def _misordered(sources: Mapping[Origin, Record], outputs: Sequence[Record]) -> Iterable[str]:
+    """Name each event that comes after one of its key with a higher offset. A record without a key waits for nobody."""
+    last: dict[tuple[Partition, Partition, bytes], int] = {}
+    for event in outputs:
+        origin = origin_of(event)
+        source = sources.get(origin) if origin is not None else None
+        if source is None or source.key is None:
+            continue
+        line = (event.partition, source.partition, source.key)
+        if source.offset < last.get(line, -1):
+            yield f"{source.partition}@{source.offset} after {last[line]} of key {source.key!r} in {event.partition}"
+        last[line] = max(source.offset, last.get(line, -1))
+
+
+def _mismatches(
+    sources: Mapping[Origin, Record], events: Mapping[Origin, Sequence[Record]], identify: Callable[[Record], str | None]
+) -> Iterable[str]:
+    for origin, found in events.items():
+        source = sources[origin]
+        for event in found:
+            if (why := _mismatch(source, event, identify)) is not None:
+                yield f"{_named(origin)}: {why}"
+
+
+def _mismatch(source: Record, event: Record, identify: Callable[[Record], str | None]) -> str | None:
+    headers = dict(event.headers)
+    if event.key != source.key:
+        return f"key {event.key!r} instead of {source.key!r}"
+    if headers.get("ce_type", b"").startswith(b"nanotriage.dead."):
+        if "nt_cut_sha256" in headers:
+            same = headers["nt_cut_sha256"].decode() == hashlib.sha256(source.value or b"").hexdigest()
+        else:
+            same = event.value == source.value
+        return None if same else "a dead letter with other bytes"
+    value = orjson.loads(event.value or b"{}")
+    if value["message"]["id"] != identify(source):
+        return f"message {value['message']['id']} instead of {identify(source)}"
+    said = Partition(value["source"]["topic"], value["source"]["partition"]), value["source"]["offset"]
+    return None if said == (source.partition, source.offset) else "body and headers name different sources"
+
+
+def _named(origin: Origin) -> str:
+    return f"{origin[0]}@{origin[1]}"
+
+
+def _finding(examples: Iterable[str]) -> Finding:
+    named = list(examples)
+    return Finding(len(named), tuple(named[:_EXAMPLES]))

@@ -1,0 +1,211 @@
+"""The fake model server keeps the contract of a chat completions route: asked by the worker's own client, read by its own reader."""
+
+import random
+from contextlib import asynccontextmanager
+
+import jsonschema
+import orjson
+import pytest
+
+from schemas.message import Message
+from schemas.reply import code_books
+from schemas.task import Task
+from schemas.verdict import Confidence, SignalKind
+from tests.fakes.model_process import FakeModel
+from workers.asking.model import Answer, Barred, Broken, Refused, TryAgain
+from workers.asking.openai_model import Endpoint, OpenAIModel
+from workers.asking.prompt import Dialect, Prompt
+from workers.judging.confidence import Scorer
+from workers.judging.reading import Read, Reader, Unread
+
+TASK = Task.model_validate(
+    {
+        "name": "tickets",
+        "source": {"topic": "in", "text": "body"},
+        "instructions": "Label the tickets.",
+        "fields": {
+            "intent": {"kind": "label", "labels": {f"label_{i}": "a label" for i in range(30)}},
+            "tone": {"kind": "sentiment"},
+            "order_id": {"kind": "extract", "pattern": "[0-9]{3,}"},
+        },
+        "routes": {"labelled": "labelled", "escalated": "escalated", "dead": "dead"},
+    }
+)
+BOOKS = code_books(TASK)
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def server():
+    with FakeModel("--codes", "hash") as fake:
+        yield fake
+
+
+@pytest.fixture
+def obedient(server):
+    server.control(mode="ok")
+    yield server
+    server.control(mode="ok")
+
+
+@asynccontextmanager
+async def client(server, seconds=5.0, key="k"):
+    model = OpenAIModel(Endpoint(server.base_url, lambda: key, None, None, seconds, 8))
+    yield model
+    await model.close()
+
+
+def question(*texts, signal=SignalKind.BAND):
+    draw = random.Random(SEED).randrange
+    return Prompt(TASK, Dialect("m", signal)).question([Message(text, "id", None, None, {}) for text in texts], draw)
+
+
+async def ask(server, *texts, signal=SignalKind.BAND, seconds=5.0, key="k"):
+    asked = question(*texts, signal=signal)
+    async with client(server, seconds, key) as model:
+        return asked, await model.ask(asked)
+
+
+def readings(asked, answer):
+    reader = Reader(BOOKS, ["order_id"], banded=asked.signal is SignalKind.BAND)
+    return reader.read(answer.content, asked.refs, cut=answer.cut)
+
+
+@pytest.mark.parametrize("signal", SignalKind)
+async def test_a_reply_is_valid_under_the_schema_that_was_sent(obedient, signal):
+    """Whatever signal is asked for, the reply obeys its strict schema and every item can be read."""
+    asked, answer = await ask(obedient, 'with "quotes"', "two\nlines", "ünïcode", signal=signal)
+    assert isinstance(answer, Answer)
+    schema = orjson.loads(asked.body)["response_format"]["json_schema"]["schema"]
+    jsonschema.validate(orjson.loads(answer.content), schema)
+    assert all(isinstance(reading, Read) for reading in readings(asked, answer))
+    assert answer.usage.input > 0
+    assert answer.usage.output > 0
+
+
+async def test_a_text_is_labelled_the_same_in_every_batch(obedient):
+    """The label hangs on the text alone, and texts differ in their labels."""
+    texts = [f"text {i}" for i in range(40)]
+    asked, answer = await ask(obedient, *texts)
+    together = [reading.labels for reading in readings(asked, answer)]
+    assert len({labels["intent"] for labels in together}) > 10
+    for index in (0, 17, 39):
+        asked, answer = await ask(obedient, texts[index])
+        assert readings(asked, answer)[0].labels == together[index]
+
+
+async def test_log_probabilities_are_scored(obedient):
+    """The tokens spell the answer, and every label gets a confidence with nearly all the mass."""
+    _, answer = await ask(obedient, "one", "two", "three", signal=SignalKind.LOGPROBS)
+    for signals in Scorer(BOOKS).score(answer.content, answer.tokens, 3):
+        for signal in signals.values():
+            assert isinstance(signal, Confidence)
+            assert signal.probability == pytest.approx(0.95)
+            assert signal.mass == pytest.approx(1.0)
+
+
+async def test_a_server_without_log_probabilities_ignores_the_wish():
+    """Some routes take `logprobs` and return none."""
+    with FakeModel("--no-logprobs") as fake:
+        asked, answer = await ask(fake, "one", signal=SignalKind.LOGPROBS)
+    assert list(answer.tokens) == []
+    assert isinstance(readings(asked, answer)[0], Read)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("429", TryAgain),
+        ("500", TryAgain),
+        ("hang", TryAgain),
+        ("drip", TryAgain),
+        ("html", TryAgain),
+        ("error_body", TryAgain),
+        ("cut_body", TryAgain),
+        ("reset", TryAgain),
+        ("refusal", Refused),
+        ("401", Barred),
+        ("404", Barred),
+    ],
+)
+async def test_a_fault_is_one_of_the_clients_kinds(obedient, mode, kind):
+    """Every fault of the whole call comes out as what the worker knows how to bear, and is over when it is told so."""
+    obedient.control(mode=mode, times=1)
+    _, fault = await ask(obedient, "one", seconds=0.5)
+    assert isinstance(fault, kind), fault
+    _, answer = await ask(obedient, "one")
+    assert isinstance(answer, Answer)
+
+
+async def test_retry_after_is_told_only_when_wanted(obedient):
+    """429 comes with the header and without it."""
+    obedient.control(mode="429", retry_after=0.25)
+    assert (await ask(obedient, "one"))[1].after_seconds == 0.25
+    obedient.control(mode="429")
+    assert (await ask(obedient, "one"))[1].after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("missing", [Unread.MISSING, None, None]),
+        ("doubled", [Unread.DOUBLED, None, None]),
+        ("alien", [Unread.MISSING, None, None]),
+        ("truncated", [None, None, Unread.MISSING]),
+    ],
+)
+async def test_a_mangled_reply_spoils_only_the_items_it_should(obedient, mode, expected):
+    """The reader finds the spoiled item and keeps its neighbours."""
+    obedient.control(mode=mode, times=1)
+    asked, answer = await ask(obedient, "one", "two", "three")
+    assert [reading if isinstance(reading, Unread) else None for reading in readings(asked, answer)] == expected
+
+
+async def test_swapped_refs_are_valid_and_wrong(obedient):
+    """Each ref gets another text's labels: only who knows the right answer can tell."""
+    texts = [f"text {i}" for i in range(6)]
+    right = [r.labels for r in readings(*await ask(obedient, *texts))]
+    obedient.control(mode="swapped", times=1)
+    wrong = [r.labels for r in readings(*await ask(obedient, *texts))]
+    assert wrong == right[::-1]
+    assert wrong != right
+
+
+async def test_a_wrong_key_is_refused():
+    """With a key of its own, the server bars every other."""
+    with FakeModel("--key", "right") as fake:
+        assert isinstance((await ask(fake, "one", key="wrong"))[1], Barred)
+        assert isinstance((await ask(fake, "one", key="right"))[1], Answer)
+
+
+async def test_every_question_about_a_text_is_counted():
+    """Calls, items and faults add up, so that texts asked twice can be counted."""
+    with FakeModel("--fault", "500=0.5", "--seed", "3") as fake:
+        for _ in range(20):
+            await ask(fake, "one", "two")
+        await ask(fake, "one")
+        stats = fake.stats(texts=True)
+    assert (stats["calls"], stats["items"], stats["distinct_texts"]) == (21, 41, 2)
+    assert stats["texts"] == {"one": 21, "two": 20}
+    assert 4 <= stats["faults"]["500"] <= 16
+
+
+async def test_it_comes_back_on_its_port():
+    """Killed, nobody answers; started again, it is found where it was."""
+    fake = FakeModel().start()
+    try:
+        port = fake.port
+        fake.kill()
+        assert isinstance((await ask(fake, "one"))[1], TryAgain)
+        fake.start()
+        assert fake.port == port
+        assert isinstance((await ask(fake, "one"))[1], Answer)
+    finally:
+        fake.kill()
+
+
+async def test_what_is_no_request_of_ours_is_a_400(obedient):
+    """A request without items is refused, never guessed at."""
+    async with client(obedient) as model:
+        unclear = await model.ask(type(question("x"))(b'{"model":"m","messages":[]}', ("a",), SignalKind.BAND))
+    assert not isinstance(unclear, (Answer, Broken))

@@ -1,0 +1,246 @@
+"""A fake OpenAI-compatible model server in a process of its own, for tests and benchmarks.
+
+    python -m tests.fakes.model_server --port 0 --latency-ms 20 --jitter-ms 80 --seed 1 --fault 500=0.05
+
+It prints one line of JSON with its port, then answers `POST /v1/chat/completions`. `POST /control` changes how, from the
+next call on: {"mode": "429", "retry_after": 0.5, "times": 3, "probability": 1, "latency_ms": 5, "jitter_ms": 0}; mode "ok"
+ends a fault. `GET /stats` counts calls, items and faults, with `?texts=1` how often each text was asked.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import signal
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import uvloop
+from aiohttp import web
+
+from tests.fakes.model_replies import MANGLES, Asked, Codes, completion, pieces, read
+
+FAULTS = frozenset(
+    {"429", "500", "hang", "drip", "html", "error_body", "truncated", "cut_body", "refusal", "reset", "401", "404", *MANGLES}
+)
+_ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
+    "429": (429, {"message": "Rate limit reached.", "type": "requests", "code": "rate_limit_exceeded"}),
+    "500": (500, {"message": "The server had an error.", "type": "server_error", "code": None}),
+    "401": (401, {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}),
+    "404": (404, {"message": "The model does not exist.", "type": "invalid_request_error", "code": "model_not_found"}),
+    "error_body": (200, {"message": "Upstream failed.", "code": 502}),
+}
+
+
+@dataclass
+class Behaviour:
+    """How calls are answered. `mode` wins over the probabilities, `times` calls long (None is for ever)."""
+
+    random: random.Random
+    latency_ms: float = 0.0
+    jitter_ms: float = 0.0
+    codes: Codes = "first"
+    logprobs: bool = True
+    key: str | None = None
+    keeps_texts: bool = True
+    faults: dict[str, float] = field(default_factory=dict)
+    mode: str = "ok"
+    times: int | None = None
+    probability: float = 1.0
+    retry_after: float | None = None
+
+    def control(self, wanted: dict[str, Any]) -> None:
+        """Take over what `/control` was sent. Raises ValueError for a word it does not know."""
+        if "mode" in wanted:
+            self.times, self.probability, self.retry_after = None, 1.0, None
+        for name, value in wanted.items():
+            if name not in {"mode", "times", "probability", "retry_after", "latency_ms", "jitter_ms", "faults"}:
+                raise ValueError(f"unknown control {name!r}")
+            if name == "mode" and value not in FAULTS | {"ok"}:
+                raise ValueError(f"unknown mode {value!r}: use ok, {', '.join(sorted(FAULTS))}")
+            setattr(self, name, value)
+
+    def next_fault(self) -> str | None:
+        if self.mode != "ok":
+            if self.times is not None and self.times <= 0:
+                self.mode = "ok"
+            elif self.random.random() < self.probability:
+                self.times = None if self.times is None else self.times - 1
+                return self.mode
+        for name, probability in self.faults.items():
+            if self.random.random() < probability:
+                return name
+        return None
+
+    def latency_seconds(self) -> float:
+        return (self.latency_ms + self.jitter_ms * self.random.random()) / 1000
+
+
+@dataclass
+class Stats:
+    calls: int = 0
+    items: int = 0
+    in_flight: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    texts: Counter[str] = field(default_factory=Counter)
+
+
+class ModelServer:
+    """The handler of every request."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self.stats = Stats()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        if path.endswith("/chat/completions"):
+            self.stats.in_flight += 1
+            try:
+                return await self._complete(request)
+            finally:
+                self.stats.in_flight -= 1
+        if path == "/control":
+            try:
+                self.behaviour.control(orjson.loads(await request.read()))
+            except ValueError as error:
+                return web.Response(status=400, text=str(error))
+            return web.Response(body=b"{}", content_type="application/json")
+        if path == "/stats":
+            return self._stats(texts="texts" in request.query)
+        return _error(404, {"message": "There is nothing here.", "type": "invalid_request_error", "code": None})
+
+    async def _complete(self, request: web.BaseRequest) -> web.StreamResponse:
+        behaviour, stats = self.behaviour, self.stats
+        stats.calls += 1
+        if behaviour.key is not None and request.headers.get("Authorization") != f"Bearer {behaviour.key}":
+            return _error(*_ERRORS["401"])
+        try:
+            asked = read(await request.read())
+        except (KeyError, TypeError, ValueError, LookupError) as error:
+            return _error(400, {"message": f"Not a request of the worker: {error!r}", "type": "invalid_request_error"})
+        stats.items += len(asked.items)
+        if behaviour.keeps_texts:
+            stats.texts.update([text for _, text in asked.items])
+        if seconds := behaviour.latency_seconds():
+            await asyncio.sleep(seconds)
+        if not behaviour.logprobs:
+            asked = Asked(asked.model, asked.items, asked.fields, None)
+        fault = behaviour.next_fault()
+        if fault is None:
+            return _json(completion(asked, pieces(asked, asked.items, behaviour.codes), stats.calls), stats.calls)
+        stats.faults[fault] += 1
+        return await self._fail(request, asked, fault)
+
+    async def _fail(self, request: web.BaseRequest, asked: Asked, fault: str) -> web.StreamResponse:
+        number, rule = self.stats.calls, self.behaviour.codes
+        good = completion(asked, pieces(asked, asked.items, rule), number)
+        if fault in MANGLES:
+            return _json(completion(asked, pieces(asked, MANGLES[fault](list(asked.items)), rule), number), number)
+        if fault in _ERRORS:
+            response = _error(*_ERRORS[fault])
+            if fault == "429" and self.behaviour.retry_after is not None:
+                response.headers["Retry-After"] = str(self.behaviour.retry_after)
+            return response
+        match fault:
+            case "truncated":
+                return _json(completion(asked, pieces(asked, asked.items, rule), number, finish="length", cut=20), number)
+            case "cut_body":
+                return _json(good[: len(good) // 2], number)
+            case "refusal":
+                refused = orjson.loads(good)
+                refused["choices"][0]["message"] = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
+                return _json(orjson.dumps(refused), number)
+            case "html":
+                return web.Response(text="<html><body>Please log in.</body></html>", content_type="text/html")
+            case "hang":
+                await asyncio.sleep(3600)
+        return await _slowly(request, good, reset=fault == "reset")
+
+    def _stats(self, *, texts: bool) -> web.Response:
+        stats = self.stats
+        body: dict[str, Any] = {
+            "calls": stats.calls,
+            "items": stats.items,
+            "in_flight": stats.in_flight,
+            "faults": dict(stats.faults),
+            "distinct_texts": len(stats.texts),
+        }
+        if texts:
+            body["texts"] = dict(stats.texts)
+        return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+
+async def _slowly(request: web.BaseRequest, body: bytes, *, reset: bool) -> web.StreamResponse:
+    """Send a byte every 50 ms for ever or to the end, or half of the body and then a reset connection."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+    await response.prepare(request)
+    if reset:
+        await response.write(body[: len(body) // 2])
+        if request.transport is not None:
+            request.transport.abort()
+        return response
+    for index in range(len(body)):
+        await response.write(body[index : index + 1])
+        await asyncio.sleep(0.05)
+    return response
+
+
+def _json(body: bytes, number: int) -> web.Response:
+    return web.Response(body=body, headers={"Content-Type": "application/json", "x-request-id": f"req-{number}"})
+
+
+def _error(status: int, error: dict[str, Any]) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps({"error": error}), content_type="application/json")
+
+
+async def serve(server: ModelServer, host: str, port: int) -> None:
+    """Answer until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.ServerRunner(web.Server(server.handle, access_log=None, handler_cancellation=True), shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, backlog=1024, reuse_address=True)
+        await site.start()
+        print(json.dumps({"port": runner.addresses[0][1]}), flush=True)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def main() -> None:
+    """Parse the command line and serve."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument("--jitter-ms", type=float, default=0.0, help="added to the latency, uniform from 0 to this")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--codes", choices=["first", "hash"], default="first")
+    parser.add_argument("--no-logprobs", action="store_true", help="ignore `logprobs`, as some routes do")
+    parser.add_argument("--no-texts", action="store_true", help="do not count per text: for millions of them")
+    parser.add_argument("--key", help="refuse every other API key with 401")
+    parser.add_argument("--fault", action="append", default=[], metavar="MODE=PROBABILITY", help="may be repeated")
+    wanted = parser.parse_args()
+    faults = {name: float(probability) for name, _, probability in (each.partition("=") for each in wanted.fault)}
+    if unknown := set(faults) - FAULTS:
+        parser.error(f"unknown fault {min(unknown)}: choose from {', '.join(sorted(FAULTS))}")
+    behaviour = Behaviour(
+        random=random.Random(wanted.seed),
+        latency_ms=wanted.latency_ms,
+        jitter_ms=wanted.jitter_ms,
+        codes=wanted.codes,
+        logprobs=not wanted.no_logprobs,
+        key=wanted.key,
+        keeps_texts=not wanted.no_texts,
+        faults=faults,
+    )
+    uvloop.run(serve(ModelServer(behaviour), wanted.host, wanted.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""Waiting for a condition, with a deadline, instead of sleeping for a while and hoping."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Return as soon as the condition holds; raise TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # conditions have no event to wait for
+            await asyncio.sleep(0.01)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Like `until`, for tests without an event loop."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not met within {seconds:g} seconds")
+        time.sleep(0.01)

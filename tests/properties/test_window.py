@@ -1,0 +1,68 @@
+"""The batch window: nothing lost, nothing doubled, order kept, limits kept, and no message waits past its linger."""
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from workers.batching.window import ClosedBecause, Limits, Window
+
+ITEMS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 500), st.floats(0, 0.5)), max_size=80)
+
+
+@given(ITEMS, st.integers(1, 20), st.integers(1, 2000), st.booleans())
+def test_every_item_leaves_once_in_order_within_the_limits(items, max_items, max_tokens, apart):
+    """Whatever arrives when, batches keep count, tokens, tenant and order, and a drained window is empty."""
+    window = Window(Limits(max_items, max_tokens, 0.2), (lambda item: item[0]) if apart else (lambda _: None))
+    now, batches = 0.0, []
+    for number, (tenant, tokens, pause) in enumerate(items):
+        now += pause
+        window.add((tenant, number, tokens), tokens, now)
+        while (batch := window.close(now, free_slots=1, draining=False)) is not None:
+            batches.append(batch)
+    while (batch := window.close(now, free_slots=1, draining=True)) is not None:
+        batches.append(batch)
+    out = [item for batch in batches for item in batch.items]
+    assert sorted(n for _, n, _ in out) == list(range(len(items)))
+    assert len(window) == 0
+    for batch in batches:
+        assert 1 <= len(batch.items) <= max_items
+        assert len(batch.items) == 1 or sum(t for _, _, t in batch.items) <= max_tokens
+        assert not apart or len({tenant for tenant, _, _ in batch.items}) == 1
+    for tenant in "abc" if apart else [None]:
+        mine = [n for t, n, _ in out if tenant is None or t == tenant]
+        assert mine == sorted(mine)
+
+
+@given(ITEMS, st.floats(0.01, 1.0))
+def test_nobody_waits_longer_than_the_linger(items, linger):
+    """When the oldest is due and a slot is free, a batch closes, and `due_at` told when."""
+    window = Window(Limits(16, 10_000, linger))
+    now = 0.0
+    for item in items:
+        now += item[2]
+        window.add(item, item[1], now)
+    while (due := window.due_at()) is not None:
+        batch = window.close(max(now, due), free_slots=1, draining=False)
+        assert batch is not None
+
+
+def test_without_a_slot_nothing_closes():
+    """A batch keeps growing while no call can be made."""
+    window = Window(Limits(2, 100, 0.1))
+    window.add("a", 1, 0.0)
+    assert window.close(99.0, free_slots=0, draining=True) is None
+
+
+def test_alone_it_is_asked_at_once_and_under_load_it_waits():
+    """With a free slot a batch that cannot fill in time goes now; one that can, fills first."""
+    quiet = Window(Limits(16, 10_000, 0.2))
+    quiet.add("a", 1, 10.0)
+    assert quiet.close(10.0, free_slots=1, draining=False).closed_because is ClosedBecause.FREE_SLOT
+    busy = Window(Limits(16, 10_000, 0.2))
+    now = 0.0
+    for number in range(400):  # 400 a second fill a batch of 16 within 40 ms
+        now = number / 400
+        busy.add(number, 1, now)
+        while (batch := busy.close(now, free_slots=1, draining=False)) is not None:
+            last = batch
+    assert last.closed_because is ClosedBecause.COUNT
+    assert len(last.items) == 16

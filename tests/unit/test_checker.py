@@ -1,0 +1,190 @@
+"""The checker has teeth: each way to break the promise, by hand, is found; a clean history passes."""
+
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from schemas.events import EventKind, event_id
+from tests.checker import judge
+from topics.commit_map import encode
+from topics.record import Committed, Partition, Position, Record
+
+SOURCES = (Partition("in", 0), Partition("in", 1))
+OUT = Partition("labelled", 0)
+DEAD = Partition("dead", 0)
+
+
+def source(partition, offset, key=None):
+    key = b"key-%d" % (offset % 3) if key is None else key
+    return Record(partition, offset, key, orjson.dumps({"id": f"{partition.number}-{offset}", "text": "t"}), (), 1)
+
+
+def event(record, place, *, kind=EventKind.LABELLED, out=OUT):
+    origin = record.partition
+    headers = (
+        ("ce_id", event_id("s", origin.topic, origin.number, record.offset, kind).encode()),
+        ("ce_type", kind.event_type.encode()),
+        ("nt_topic", origin.topic.encode()),
+        ("nt_partition", b"%d" % origin.number),
+        ("nt_offset", b"%d" % record.offset),
+    )
+    value = record.value
+    if kind is not EventKind.DEAD:
+        body = {
+            "message": {"id": f"{origin.number}-{record.offset}"},
+            "source": {"topic": origin.topic, "partition": origin.number, "offset": record.offset},
+        }
+        value = orjson.dumps(body)
+    return Record(out, place, record.key, value, headers, 2)
+
+
+class History:
+    """A clean run: 20 records in each of two partitions, one dead letter, positions at 18 with 19 in the map."""
+
+    def __init__(self):
+        self.inputs = [source(partition, offset) for partition in SOURCES for offset in range(20)]
+        published = [r for r in self.inputs if r.offset != 18]
+        self.inputs = published  # offset 18 is a transaction marker: it never was a record
+        self.outputs = [event(record, place) for place, record in enumerate(published)]
+        self.outputs[7] = event(published[7], 0, kind=EventKind.DEAD, out=DEAD)
+        self.committed = {p: Committed(Position.restored(p, 18), encode(18, [19])) for p in SOURCES}
+
+    def judge(self):
+        return judge(self.inputs, self.outputs, self.committed)
+
+
+def lose(history):
+    del history.outputs[3]
+
+
+def double(history):
+    history.outputs.append(replace(history.outputs[3], offset=99))
+
+
+def double_as_another_kind(history):
+    history.outputs.append(event(history.inputs[3], 1, kind=EventKind.DEAD, out=DEAD))
+
+
+def misorder(history):
+    history.outputs[0], history.outputs[3] = history.outputs[3], history.outputs[0]
+
+
+def exchange_payloads(history):
+    one, two = history.outputs[0], history.outputs[1]
+    history.outputs[0] = replace(one, value=two.value)
+
+
+def exchange_keys(history):
+    history.outputs[0] = replace(history.outputs[0], key=b"another")
+
+
+def change_a_dead_letter(history):
+    history.outputs[7] = replace(history.outputs[7], value=b"{}")
+
+
+def publish_what_nobody_sent(history):
+    history.outputs.append(event(source(SOURCES[0], 500), 99))
+
+
+def publish_without_provenance(history):
+    history.outputs.append(Record(OUT, 99, b"k", b"{}", (("ce_id", b"x"),), 1))
+
+
+def map_skips_one(history):
+    history.committed[SOURCES[0]] = Committed(Position.restored(SOURCES[0], 18), encode(18, []))
+
+
+def map_names_one_too_many(history):
+    history.inputs.append(source(SOURCES[0], 20))
+    history.committed[SOURCES[0]] = Committed(Position.restored(SOURCES[0], 18), encode(18, [19, 20]))
+
+
+def position_lags(history):
+    history.committed[SOURCES[1]] = Committed(Position.restored(SOURCES[1], 17), encode(17, [19]))
+
+
+def position_leads(history):
+    history.inputs.append(source(SOURCES[1], 20))
+    history.committed[SOURCES[1]] = Committed(Position.restored(SOURCES[1], 21), "")
+
+
+def unreadable_map(history):
+    history.committed[SOURCES[0]] = Committed(Position.restored(SOURCES[0], 18), "v9:?")
+
+
+def nothing_committed(history):
+    history.committed[SOURCES[0]] = None
+
+
+def partition_forgotten(history):
+    del history.committed[SOURCES[0]]
+
+
+CRIMES = {
+    lose: {"lost", "overcommitted"},
+    double: {"doubled", "repeated_ids", "misordered"},
+    double_as_another_kind: {"doubled"},
+    misorder: {"misordered"},
+    exchange_payloads: {"mismatched"},
+    exchange_keys: {"mismatched"},
+    change_a_dead_letter: {"mismatched"},
+    publish_what_nobody_sent: {"alien"},
+    publish_without_provenance: {"alien"},
+    map_skips_one: {"uncommitted"},
+    map_names_one_too_many: {"lost", "overcommitted"},
+    position_lags: {"uncommitted"},
+    position_leads: {"lost", "overcommitted"},
+    unreadable_map: {"uncommitted"},
+    nothing_committed: {"uncommitted"},
+    partition_forgotten: {"uncommitted"},
+}
+
+
+def test_a_clean_history_passes():
+    """One event each, in order, and committed: the promise is kept."""
+    verdict = History().judge()
+    assert verdict.kept, str(verdict)
+    assert (verdict.inputs, verdict.events) == (38, 38)
+    assert verdict.by_topic == {"labelled": 37, "dead": 1}
+
+
+@pytest.mark.parametrize("crime", CRIMES, ids=lambda crime: crime.__name__)
+def test_each_crime_is_found_and_no_other(crime):
+    """One hand-made fault makes exactly its own findings."""
+    history = History()
+    crime(history)
+    verdict = history.judge()
+    assert set(verdict.findings) == CRIMES[crime], str(verdict)
+    assert not verdict.kept
+
+
+def test_findings_are_counted_and_the_first_are_named():
+    """A count of all, and a few examples to look at."""
+    history = History()
+    del history.outputs[10:20]
+    verdict = history.judge()
+    assert verdict.lost.count == 10
+    assert verdict.lost.examples[0] == "in/0@10"
+    assert len(verdict.lost.examples) == 5
+    assert "10 lost (in/0@10" in str(verdict)
+
+
+def test_records_without_a_key_wait_for_nobody():
+    """Order is promised within a key only."""
+    history = History()
+    history.inputs = [replace(record, key=None) for record in history.inputs]
+    history.outputs = [replace(record, key=None) for record in history.outputs[::-1]]
+    assert history.judge().kept
+
+
+def test_order_is_judged_within_each_output_partition():
+    """Two topics are read independently: no order is promised between them."""
+    history = History()
+    history.outputs.insert(0, history.outputs.pop(7))
+    assert history.judge().kept
+
+
+def test_nothing_in_and_nothing_out_is_kept():
+    """An idle run breaks no promise."""
+    assert judge([], [], {}).kept

@@ -1,0 +1,305 @@
+"""The pipeline on the log in memory with a scripted model: one terminal event per input, whatever the model does."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from schemas.task import Task
+from tests.fakes.scripted_model import ScriptedModel
+from tests.helpers import until
+from topics.memory import MemoryCluster
+from workers.asking.model import Barred, Broken, Refused, TooBig, TryAgain, Unclear
+from workers.asking.retry import Patience
+from workers.health import Readiness
+from workers.lifecycle import Worker
+from workers.metrics import Metrics
+from workers.pipeline import Clocks, Pipeline
+from workers.settings import load_settings
+from workers.taskfiles import LoadedTask
+from workers.watch import Watch
+from workers.asking.route import open_route
+from workers.wiring import build_line, build_source, dialect_of, secure_draw
+
+TASK = Task.model_validate(
+    {
+        "name": "tickets",
+        "source": {"topic": "in", "text": "body", "id": "id", "metadata": {"channel": "channel"}},
+        "instructions": "Label the tickets.",
+        "fields": {
+            "intent": {"kind": "label", "labels": {"cancel": "wants to cancel", "track": "asks where it is"}},
+            "order_id": {"kind": "extract", "pattern": "[0-9]{3,}"},
+        },
+        "routes": {"labelled": "labelled", "escalated": "escalated", "dead": "dead"},
+    }
+)
+FAST = Patience(first_seconds=0.001, most_seconds=0.002)
+
+
+class House:
+    """A worker's inside on a cluster in memory."""
+
+    def __init__(self, model, task=TASK, **flags):
+        self.cluster = MemoryCluster()
+        self.cluster.create("in", 3)
+        for topic in task.routes.topics():
+            self.cluster.create(topic, 3)
+        self.model = model
+        self.task = task
+        self.settings = load_settings({"delivery.commit_seconds": 0.01, "batching.linger_seconds": 0.01, **flags})
+        self.metrics = Metrics("test")
+        self.readiness = Readiness()
+        self.stop = asyncio.Event()
+
+    @asynccontextmanager
+    async def working(self):
+        watch = Watch(self.metrics, [self.task.name], None, self.readiness)
+        route = await open_route(self.model, self.task, dialect_of(self.settings.model), "off", secure_draw)
+        loaded = LoadedTask(self.task, Path("task.yaml"), None, None, None, None, {})
+        line = replace(build_line(loaded, route, self.settings, "memory/1"), patience=FAST)
+        source = build_source(self.cluster.log(), [self.task], self.settings, watch)
+        clock = asyncio.get_running_loop().time
+        pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, lambda: 0.5, 0.01, 0.01))
+        running = asyncio.ensure_future(pipeline.run(self.stop, 5.0))
+        try:
+            yield
+        finally:
+            self.stop.set()
+            await asyncio.wait_for(running, 10)
+
+    def send(self, *texts, key=b"k"):
+        for text in texts:
+            self.cluster.produce("in", key, orjson.dumps({"body": text, "id": f"id-{text}"}))
+
+    def events(self, topic):
+        return self.cluster.read(topic)
+
+    def outcomes(self):
+        """Return the offsets per topic, by source partition and offset: what became of each input."""
+        found = {}
+        for topic in ("labelled", "escalated", "dead"):
+            for record in self.events(topic):
+                headers = dict(record.headers)
+                found.setdefault((int(headers["nt_partition"]), int(headers["nt_offset"])), []).append(topic)
+        return found
+
+    async def settled(self, count, seconds=10):
+        await until(lambda: sum(len(v) for v in self.outcomes().values()) >= count, seconds)
+
+
+def labels(text):
+    return {"intent": "A" if "cancel" in text else "B", "order_id": next((w for w in text.split() if w.isdigit()), None)}
+
+
+async def test_every_message_becomes_one_labelled_event_with_its_fields():
+    """The main path: topic, batch, model, verdict, topic, position."""
+    house = House(ScriptedModel(labels))
+    house.send(*(f"cancel order {1000 + i}" if i % 2 else f"where is order {1000 + i}" for i in range(50)))
+    async with house.working():
+        await house.settled(50)
+    outcomes = house.outcomes()
+    assert len(outcomes) == 50
+    assert all(topics == ["labelled"] for topics in outcomes.values())
+    value = orjson.loads(house.events("labelled")[0].value)
+    assert value["fields"]["intent"] == {"value": "track", "confidence": None, "signal": "band", "band": "high"}
+    assert value["fields"]["order_id"]["value"] == "1000"
+    partition = house.cluster.partitions("in")
+    committed = [house.cluster.committed("nanotriage", p) for p in partition]
+    ends = {p: len(house.cluster.partition_log(p).read(0, 10_000)[0]) for p in partition}
+    assert [c.position.offset for c in committed if c] == [ends[c.position.partition] for c in committed if c]
+
+
+BAD_INPUT = {
+    "undecodable": b"\xff\xfe{",
+    "not json": b"{",
+    "empty": b"",
+    "tombstone": None,
+    "list": b"[]",
+    "missing text": b'{"id": 1}',
+    "wrong type": b'{"body": 7}',
+    "blank": b'{"body": "  "}',
+    "huge": b'{"body": "' + b"x" * 5_000_000 + b'"}',
+    "deep": b'{"body":' + b"[" * 5000 + b"]" * 5000 + b"}",
+}
+
+
+@pytest.mark.parametrize("value", BAD_INPUT.values(), ids=BAD_INPUT.keys())
+async def test_bad_input_is_a_dead_letter_and_its_neighbours_are_labelled(value):
+    """Whatever a record holds, it ends once, with its bytes (or their hash) and a reason, and stops nobody."""
+    house = House(ScriptedModel(labels))
+    house.cluster.max_record_bytes = 10_000_000
+    house.send("cancel 123")
+    house.cluster.produce("in", b"k", value, (("h", b"1"),))
+    house.cluster.max_record_bytes = 1_000_000
+    house.send("cancel 456")
+    async with house.working():
+        await house.settled(3)
+    assert sorted(t for ts in house.outcomes().values() for t in ts) == ["dead", "labelled", "labelled"]
+    (dead,) = house.events("dead")
+    headers = dict(dead.headers)
+    assert headers["nt_reason"] in {b"undecodable", b"empty", b"no_text", b"too_large"}
+    if value is not None and len(value) > 1_000_000:
+        assert value.startswith(dead.value or b"") and headers["nt_cut_bytes"] == str(len(value)).encode()
+    else:
+        assert dead.value == value
+        assert headers["orig_h"] == b"1"
+
+
+MANGLES = {
+    "missing": lambda items: items[1:],
+    "doubled": lambda items: [*items, items[0]],
+    "alien": lambda items: [{**items[0], "ref": "zzzz"}, *items[1:]],
+    "swapped shape": lambda items: [{"ref": items[0]["ref"]}, *items[1:]],
+    "no items": lambda _: [],
+    "not json": lambda _: "<html>",
+    "truncated": lambda items: orjson.dumps({"r": items}).decode()[:-20],
+}
+
+
+@pytest.mark.parametrize("mangle", MANGLES.values(), ids=MANGLES.keys())
+async def test_a_mangled_answer_loses_and_doubles_nothing(mangle):
+    """Missing, doubled, alien or truncated items are asked again; all messages end labelled, within 2n-1 calls."""
+    model = ScriptedModel(labels)
+    house = House(model, **{"model.concurrency": 1})
+    house.send(*(f"cancel {100 + i}" for i in range(8)))
+    async with house.working():
+        model.texts.clear()
+        model.script = [mangle]
+        await house.settled(8)
+    assert all(topics == ["labelled"] for topics in house.outcomes().values())
+    assert len(house.outcomes()) == 8
+
+
+async def test_a_poison_message_is_isolated_within_2n_minus_1_calls():
+    """One text that spoils every answer it is in ends dead; its batch mates end labelled."""
+    model = ScriptedModel(labels)
+    model.always = lambda items: (lambda _: "garbage") if any("poison" in i["text"] for i in items) else None
+    house = House(model, **{"model.concurrency": 1, "batching.linger_seconds": 1, "batching.max_items": 16})
+    house.send(*(f"cancel {100 + i}" for i in range(15)), "poison")
+    async with house.working():
+        await house.settled(16)
+    topics = [t for ts in house.outcomes().values() for t in ts]
+    assert topics.count("labelled") == 15
+    (dead,) = house.events("dead")
+    assert dict(dead.headers)["nt_reason"] == b"no_valid_answer"
+    assert len(model.texts) - 1 <= 2 * 16 - 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(TooBig("x"), b"too_large"), (Refused("x"), b"content_refused"), (Broken("x"), b"no_valid_answer"), (Unclear("x", "x"), b"no_valid_answer")],
+)
+async def test_a_message_at_fault_is_found_by_halving(fault, reason):
+    """Too big, refused or broken: the batch is halved until the one at fault is alone."""
+    model = ScriptedModel(labels)
+    model.always = lambda items: fault if any("bad" in i["text"] for i in items) else None
+    house = House(model)
+    house.send(*(f"cancel {100 + i}" for i in range(5)), "bad", *(f"cancel {200 + i}" for i in range(5)))
+    async with house.working():
+        await house.settled(11)
+    (dead,) = house.events("dead")
+    assert dict(dead.headers)["nt_reason"] == reason
+    assert len(house.events("labelled")) == 10
+
+
+async def test_a_provider_outage_makes_no_dead_letter():
+    """While the provider fails, nothing ends; when it is back, everything is labelled."""
+    model = ScriptedModel(labels)
+    house = House(model)
+    down = True
+    model.always = lambda items: TryAgain("down") if down and "harmless" not in str(items) else None
+    down = False
+    async with house.working():
+        down = True
+        house.send(*(f"cancel {100 + i}" for i in range(30)))
+        await until(lambda: len(model.texts) > 20)
+        assert house.outcomes() == {}
+        down = False
+        await house.settled(30)
+    assert [t for ts in house.outcomes().values() for t in ts] == ["labelled"] * 30
+
+
+async def test_a_barred_account_stops_the_intake_says_so_once_and_loses_nothing():
+    """A spent quota makes the worker unready; when the harmless question is answered again, work goes on."""
+    model = ScriptedModel(labels)
+    house = House(model)
+    async with house.working():
+        barred = True
+        model.always = lambda _: Barred("the quota is spent") if barred else None
+        house.send(*(f"cancel {100 + i}" for i in range(40)))
+        await until(lambda: any("quota is spent" in reason for reason in house.readiness.reasons))
+        assert house.outcomes() == {}
+        barred = False
+        await house.settled(40)
+        assert not any("quota" in reason for reason in house.readiness.reasons)
+    assert [t for ts in house.outcomes().values() for t in ts] == ["labelled"] * 40
+
+
+async def test_a_value_that_does_not_stand_in_the_text_is_escalated():
+    """The model invents an order id: the event is escalated with the text and the reason, and the value is not published."""
+    house = House(ScriptedModel(lambda _: {"order_id": "99999"}))
+    house.send("cancel my order please")
+    async with house.working():
+        await house.settled(1)
+    (record,) = house.events("escalated")
+    value = orjson.loads(record.value)
+    assert value["reasons"] == [{"reason": "not_grounded", "field": "order_id", "detail": ""}]
+    assert value["fields"]["order_id"]["value"] is None
+    assert value["text"] == "cancel my order please"
+
+
+@pytest.mark.parametrize("applied", [True, False])
+async def test_commits_in_doubt_lose_and_double_nothing(applied):
+    """Every third commit's answer is lost, applied or not: still one event per input, in key order."""
+    house = House(ScriptedModel(labels))
+    for _ in range(6):
+        house.cluster.lose_next_commit(applied=applied)
+    async with house.working():
+        for burst in range(6):
+            house.send(*(f"cancel {100 * burst + i + 100}" for i in range(20)))
+            await house.settled(20 * (burst + 1), 30)
+    outcomes = house.outcomes()
+    assert len(outcomes) == 120
+    assert all(len(topics) == 1 for topics in outcomes.values())
+    order = [int(dict(r.headers)["nt_offset"]) for r in house.events("labelled")]
+    assert order == sorted(order)
+
+
+async def test_a_stop_finishes_what_was_received():
+    """Told to stop while the model is slow, the worker commits the answers that come within the deadline and no more is read."""
+    model = ScriptedModel(labels)
+    house = House(model)
+    house.send(*(f"cancel {100 + i}" for i in range(30)))
+    async with house.working():
+        model.hold = asyncio.Event()
+        await until(lambda: len(model.texts) > 1)
+        house.stop.set()
+        model.hold.set()
+    owed = {offsets for offsets in house.outcomes()}
+    assert all(len(topics) == 1 for topics in house.outcomes().values())
+    positions = [house.cluster.committed("nanotriage", p) for p in house.cluster.partitions("in")]
+    assert sum(c.position.offset for c in positions if c) == len(owed)
+
+
+async def test_an_outage_of_the_log_loses_nothing():
+    """The broker goes away and comes back: everything ends once."""
+    house = House(ScriptedModel(labels))
+    house.send(*(f"cancel {100 + i}" for i in range(30)))
+    async with house.working():
+        await house.settled(1)
+        house.cluster.down = True
+        house.cluster.changes.tell()
+        await asyncio.sleep(0)
+        house.cluster.down = False
+        house.send(*(f"cancel {200 + i}" for i in range(30)))
+        await house.settled(60, 20)
+    assert len(house.outcomes()) == 60
+    assert all(len(topics) == 1 for topics in house.outcomes().values())
+
+
+def test_worker_is_a_value():
+    """What a worker is made of cannot change while it runs."""
+    assert Worker.__dataclass_params__.frozen

@@ -1,0 +1,65 @@
+"""The log on Kafka: makes intakes and writers, and answers about offsets."""
+
+from collections.abc import Sequence
+
+from topics.connection import Connection
+from topics.kafka.intake import KafkaIntake
+from topics.kafka.questions import Questions
+from topics.kafka.reaper import Reaper
+from topics.kafka.settings import IntakeTimings, WriterSettings, quiet_aiokafka
+from topics.kafka.writer import BatchLimit, KafkaWriter
+from topics.record import Committed, Partition, Position
+
+CLOSE_SECONDS = 10.0
+
+
+class KafkaLog:
+    """See `topics.log.Log`. `instance_id` makes the membership static (KIP-345): one per process, never shared."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        timings: IntakeTimings | None = None,
+        writers: WriterSettings | None = None,
+        instance_id: str | None = None,
+    ) -> None:
+        quiet_aiokafka()
+        self._connection = connection
+        self._timings = timings or IntakeTimings()
+        self._writers = writers or WriterSettings()
+        self._instance_id = instance_id
+        self._batch_limit = BatchLimit(self._writers.batch_bytes)
+        self._reaper = Reaper()
+        self._questions = Questions(connection, self._reaper)
+
+    def intake(self, group: str) -> KafkaIntake:
+        return KafkaIntake(
+            self._connection, self._timings, self._questions, self._reaper, group=group, instance_id=self._instance_id
+        )
+
+    def writer(self, transactional_id: str, group: str) -> KafkaWriter:
+        return KafkaWriter(
+            self._connection,
+            self._writers,
+            self._batch_limit,
+            self._reaper,
+            transactional_id=transactional_id,
+            group=group,
+        )
+
+    async def committed(self, group: str, partition: Partition) -> Committed | None:
+        return await self._questions.committed(group, partition)
+
+    async def earliest(self, partition: Partition) -> Position:
+        return await self._questions.earliest(partition)
+
+    async def partitions(self, topic: str) -> Sequence[Partition]:
+        return await self._questions.partitions(topic)
+
+    async def cluster_id(self) -> str:
+        return await self._questions.cluster_id()
+
+    async def close(self) -> None:
+        self._reaper.take(self._questions.close())
+        await self._reaper.finish(CLOSE_SECONDS)

@@ -1,0 +1,89 @@
+"""What a member holds between two rebalances, and the translation of aiokafka's rebalance callbacks."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from topics.log import AssignmentListener
+from topics.record import Partition, Record
+
+_log = logging.getLogger(__name__)
+
+
+class Assignment:
+    """The partitions that are ours now, those of them that were sought, and records fetched but not yet taken."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._ours: frozenset[Partition] = frozenset()
+        self._sought: set[Partition] = set()
+        self._held: dict[Partition, list[Record]] = {}
+
+    def __contains__(self, partition: Partition) -> bool:
+        return partition in self._ours
+
+    def replace(self, partitions: Collection[Partition]) -> frozenset[Partition]:
+        """Begin another assignment, in which nothing is sought; return the partitions of the last."""
+        previous, self._ours = self._ours, frozenset(partitions)
+        self._sought.clear()
+        self._held.clear()
+        return previous
+
+    def sought(self, partition: Partition) -> None:
+        self._held.pop(partition, None)
+        self._sought.add(partition)
+
+    def readable(self, wanted: Collection[Partition]) -> Sequence[Partition]:
+        return [partition for partition in wanted if partition in self._sought]
+
+    def hold(self, partition: Partition, records: list[Record]) -> None:
+        """Keep what was fetched; records of a partition that was not sought are dropped, a later seek fetches them again."""
+        if partition in self._sought:
+            self._held.setdefault(partition, []).extend(records)
+
+    def take(self, wanted: Collection[Partition], max_records: int) -> list[Record]:
+        taken: list[Record] = []
+        for partition in wanted if self._held else ():
+            if held := self._held.get(partition):
+                room = max_records - len(taken)
+                taken += held[:room]
+                self._held[partition] = held[room:]
+        return taken
+
+    def close(self) -> None:
+        self.closed = True
+        self.replace(())
+
+
+class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
+    """Tells our listener. aiokafka swallows what a callback raises, and sends no heartbeat while "assigned" runs."""
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, assignment: Assignment, listener: AssignmentListener, revoke_seconds: float
+    ) -> None:
+        self._consumer = consumer
+        self._assignment = assignment
+        self._listener = listener
+        self._revoke_seconds = revoke_seconds
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        del revoked  # aiokafka's is empty after a failed join; ours is what the listener was told of
+        lost = self._assignment.replace(())
+        if not lost or self._assignment.closed:
+            return
+        try:
+            async with asyncio.timeout(self._revoke_seconds):
+                await self._listener.revoked(lost)
+        except TimeoutError:
+            _log.warning("giving up %d partitions took more than %.0f s", len(lost), self._revoke_seconds)
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        if self._assignment.closed:
+            return
+        # Otherwise aiokafka would fetch from the committed offset before anybody sought.
+        self._consumer.pause(*assigned)
+        gained = frozenset(Partition(partition.topic, partition.partition) for partition in assigned)
+        self._assignment.replace(gained)
+        self._listener.assigned(gained)

@@ -1,0 +1,281 @@
+"""A lane: one assigned input partition with its ledger, its transactional writer and its committer.
+
+The lane is the unit of ownership, fencing, order, back-pressure and recovery. Its whole life is one task:
+
+    activate    open the writer (fences every earlier owner and settles its last transaction), then read what is
+                committed (only now is it final), then seek
+    commit      one burst per transaction, never open while a model is asked; cadence `commit_seconds`
+    replace     after any doubt: a new writer with the same id, read back the committed map (this answers "did it
+                commit?"), go on with the remainder. Never abort, never retry on the old writer: a delayed EndTxn could
+                commit the next transaction (KIP-890)
+    close       one last bounded commit; answers still under way are dropped, and another owner will ask again
+
+Transactional ids are per input partition because aiokafka has no KIP-447: fencing hangs on the id alone.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from topics.commit_map import UnknownMap, decode
+from topics.errors import LogRefused, LogUnavailable, RecordTooLarge, WriterFenced, WriterLost
+from topics.ledger import Burst, Ledger, Order
+from topics.log import Log, Writer
+from topics.record import Outgoing, Partition, Position, Receipt
+
+
+class LaneState(StrEnum):
+    """What a lane promises."""
+
+    ACTIVATING = "activating"  # reads and publishes nothing
+    ACTIVE = "active"  # reads, publishes, commits
+    REPLACING = "replacing"  # publishes nothing until it knows what was committed
+    QUARANTINED = "quarantined"  # its commit map cannot be read; only an operator resumes it
+    REFUSED = "refused"  # the broker refuses us; only an operator resumes it
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRules:
+    """How every lane of a worker works. `shrink` makes an event publishable that the log calls too large."""
+
+    group: str
+    app: str
+    order: Order
+    shrink: Callable[[Outgoing], Outgoing]
+    commit_seconds: float = 0.2
+    burst_records: int = 2_000
+    retry_seconds: float = 0.5
+    fenced_seconds: float = 1.0
+    refused_seconds: float = 10.0
+    close_seconds: float = 3.0
+
+    def transactional_id(self, partition: Partition) -> str:
+        return f"{self.app}.{self.group}.{partition.topic}.{partition.number}"
+
+
+class CommitResult(StrEnum):
+    """How a transaction ended, as far as this lane knows."""
+
+    COMMITTED = "committed"
+    REPLACED = "replaced"
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """A fact for metrics and logs: one transaction, its records and how long it took."""
+
+    partition: Partition
+    result: CommitResult
+    records: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A fact for metrics and logs: a lane's new state, and why if it is not a good one."""
+
+    partition: Partition
+    state: LaneState
+    why: str = ""
+
+
+LaneFact = Committing | StateChange
+Clock = Callable[[], float]
+
+
+class Lane:
+    """See the module's docstring. `run` is its one task; `settle` and `close` are called from outside."""
+
+    def __init__(
+        self, log: Log, partition: Partition, *, epoch: int, rules: LaneRules, tell: Callable[[LaneFact], None], clock: Clock
+    ) -> None:
+        self.partition = partition
+        self.epoch = epoch
+        self.state = LaneState.ACTIVATING
+        self.ledger: Ledger | None = None
+        self._log = log
+        self._rules = rules
+        self._tell = tell
+        self._clock = clock
+        self._writer: Writer | None = None
+        self._dirty = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._last_commit = float("-inf")
+        self._draining = False
+
+    async def run(self, activating: asyncio.Semaphore, seek: Callable[[Position], None]) -> None:
+        """Activate, then commit whatever is settled, until closed; then commit once more."""
+        try:
+            async with activating:
+                if not await self._activate(seek):
+                    return
+            while not self._closing.is_set():
+                await self._until_due()
+                if not self._closing.is_set():
+                    await self._commit()
+            await self._commit_once()
+        finally:
+            self._drop_writer()
+
+    def settle(self, receipt: Receipt, events: Sequence[Outgoing]) -> bool:
+        """Hand in a record's events. False when the receipt is of an earlier assignment: they are dropped."""
+        if self.ledger is None or not self.ledger.settle(receipt, events):
+            return False
+        self._dirty.set()
+        return True
+
+    @property
+    def room(self) -> int:
+        """How many records may be received now."""
+        active = self.state is LaneState.ACTIVE and not self._draining and not self._closing.is_set()
+        return self.ledger.room if active and self.ledger is not None else 0
+
+    def stop_receiving(self) -> None:
+        """Have no room from now on; what was received is still settled and committed."""
+        self._draining = True
+
+    async def close(self, task: "asyncio.Task[None]") -> None:
+        """Publish what is settled, within `close_seconds`, and end the task. Losing this last commit loses nothing."""
+        self._closing.set()
+        await asyncio.wait({task}, timeout=self._rules.close_seconds)
+        task.cancel()
+        await asyncio.wait({task})
+        self._become(LaneState.CLOSED)
+
+    async def _activate(self, seek: Callable[[Position], None]) -> bool:
+        while not self._closing.is_set():
+            try:
+                position, done = await self._fence_and_read()
+            except LogUnavailable:
+                await self._pause(self._rules.retry_seconds)
+            except LogRefused as refusal:
+                self._become(LaneState.REFUSED, str(refusal))
+                await self._pause(self._rules.refused_seconds)
+            else:
+                if isinstance(done, UnknownMap):
+                    self._quarantine(position, done)
+                    return False
+                self.ledger = Ledger(position, done, self.epoch, self._rules.order)
+                seek(position)
+                self._become(LaneState.ACTIVE)
+                return True
+        return False
+
+    async def _fence_and_read(self) -> tuple[Position, frozenset[int] | UnknownMap]:
+        """Order matters: only after `open` is the previous owner's last transaction decided and its offset final."""
+        self._drop_writer()
+        writer = self._writer = self._log.writer(self._rules.transactional_id(self.partition), self._rules.group)
+        await writer.open()
+        committed = await self._log.committed(self._rules.group, self.partition)
+        if committed is None:
+            return await self._log.earliest(self.partition), frozenset()
+        return committed.position, decode(committed.position.offset, committed.metadata)
+
+    async def _until_due(self) -> None:
+        """Wait for something to commit, then for the rest of the cadence, so that bursts fill; closing ends both."""
+        ledger = self._must_ledger()
+        if not ledger.dirty:
+            self._dirty.clear()
+            await _first(self._dirty, self._closing)
+        due_seconds = self._last_commit + self._rules.commit_seconds - self._clock()
+        if due_seconds > 0:
+            await self._pause(due_seconds)
+
+    async def _commit(self) -> None:
+        match await self._commit_once():
+            case None | CommitResult.COMMITTED:
+                pass
+            case CommitResult.REPLACED:
+                await self._replace()
+            case CommitResult.FENCED:
+                # A new owner, or our own transaction timed out: only the next rebalance tells which. Give it time first.
+                self._become(LaneState.REPLACING, "another writer took this lane over")
+                await self._pause(self._rules.fenced_seconds)
+                await self._replace()
+            case unsaid:
+                assert_never(unsaid)
+
+    async def _commit_once(self) -> CommitResult | None:
+        """Commit one burst. None when there was nothing to commit; anything but COMMITTED leaves no writer."""
+        ledger, writer = self.ledger, self._writer
+        if ledger is None or writer is None or (burst := ledger.take(self._rules.burst_records)) is None:
+            return None
+        started = self._clock()
+        result = CommitResult.REPLACED
+        try:
+            await writer.commit(burst.outgoing(), burst.committed)
+        except RecordTooLarge as too_large:
+            self._shrink(ledger, burst, too_large.index)
+        except WriterFenced:
+            result = CommitResult.FENCED
+        except WriterLost:
+            pass
+        else:
+            ledger.committed(burst)
+            result = CommitResult.COMMITTED
+        if result is not CommitResult.COMMITTED:
+            self._drop_writer()
+        self._last_commit = self._clock()
+        self._tell(Committing(self.partition, result, len(burst.settled), self._last_commit - started))
+        return result
+
+    async def _replace(self) -> None:
+        self._become(LaneState.REPLACING)
+        while not self._closing.is_set():
+            try:
+                position, done = await self._fence_and_read()
+            except (LogUnavailable, LogRefused) as error:
+                self._become(LaneState.REPLACING, str(error))
+                await self._pause(self._rules.retry_seconds)
+                continue
+            if isinstance(done, UnknownMap):
+                self._quarantine(position, done)
+                self._closing.set()
+                return
+            self._must_ledger().reconcile(position, done)
+            self._become(LaneState.ACTIVE)
+            return
+
+    def _shrink(self, ledger: Ledger, burst: Burst, index: int) -> None:
+        for offset, events in burst.settled:
+            if index < len(events):
+                ledger.amend(offset, [self._rules.shrink(e) if i == index else e for i, e in enumerate(events)])
+                return
+            index -= len(events)
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
+            self._writer.discard()
+            self._writer = None
+
+    def _must_ledger(self) -> Ledger:
+        if self.ledger is None:
+            raise RuntimeError(f"lane {self.partition} is not active")
+        return self.ledger
+
+    def _quarantine(self, position: Position, unknown: UnknownMap) -> None:
+        self._become(LaneState.QUARANTINED, f"the commit map beside offset {position.offset} is unknown: {unknown.why}")
+
+    def _become(self, state: LaneState, why: str = "") -> None:
+        self.state = state
+        self._tell(StateChange(self.partition, state, why))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not for a lane that is to close."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

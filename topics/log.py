@@ -1,0 +1,95 @@
+"""The log as the worker sees it: what Kafka and the log in memory both promise (tests/contracts/test_log.py).
+
+Three parts: an `Intake` is this process's membership of a consumer group, a `Writer` is one lane's transactional
+producer, `Log` makes both and answers questions about offsets. No method leaks an exception that is not in
+`topics.errors`, and none waits for ever: each has a bound of its own below Kafka's request timeout.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from topics.record import Committed, Outgoing, Partition, Position, Record
+
+
+class AssignmentListener(Protocol):
+    """Told of rebalances, in this order: everything is revoked, then what is ours is assigned (eager protocol)."""
+
+    async def revoked(self, partitions: Collection[Partition]) -> None:
+        """Give the partitions up. Heartbeats go on, but the group waits: cancelled after a deadline below its timeout.
+
+        Not called when there is nothing to give up.
+        """
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        """Record the assignment and return at once: no heartbeat is sent while this runs."""
+
+
+class Intake(Protocol):
+    """One member of a consumer group. One task polls, for ever; a poll is never cancelled."""
+
+    async def start(self, topics: Collection[str], listener: AssignmentListener) -> None:
+        """Join the group. Raises LogUnavailable, or LogRefused for a missing topic or refused credentials."""
+
+    async def poll(self, wanted: Collection[Partition], max_records: int, wait_seconds: float) -> Sequence[Record]:
+        """Return records of the wanted partitions, each partition's in offset order, or nothing after the wait.
+
+        Keeps the membership alive whatever is wanted, also when nothing is. A wanted partition that is no longer ours is
+        ignored. A partition is not read from before `seek` was called for it in this assignment. Broker outages return
+        nothing. Raises LogRefused when access is withdrawn, and LogUnavailable when the membership broke for good: then
+        only a new intake helps.
+        """
+
+    def seek(self, position: Position) -> None:
+        """Read the partition from here on. Ignored when the partition is no longer ours."""
+
+    def end_offset(self, partition: Partition) -> int | None:
+        """Return the last known end of the partition, or None before the first fetch; for lag."""
+
+    async def stop(self) -> None:
+        """Leave the group; `revoked` is not called. Returns within ten seconds, also when no broker answers."""
+
+
+class Writer(Protocol):
+    """One lane's producer. It is used by one task; after any error it is only good for `discard`."""
+
+    async def open(self) -> None:
+        """Fence every earlier writer of this transactional id and settle its last transaction.
+
+        Raises LogUnavailable or LogRefused.
+        """
+
+    async def commit(self, outgoing: Sequence[Outgoing], committed: Committed) -> None:
+        """Publish all the records and commit the position with its metadata, in one transaction.
+
+        Returns only when a read_committed reader can see everything. Raises RecordTooLarge, and then nothing of the burst
+        will ever be visible, WriterFenced, or WriterLost for every other failure.
+        """
+
+    def discard(self) -> None:
+        """Let go of the producer; its closing is reaped in the background and cannot block or raise."""
+
+
+class Log(Protocol):
+    """A cluster."""
+
+    def intake(self, group: str) -> Intake: ...
+
+    def writer(self, transactional_id: str, group: str) -> Writer: ...
+
+    async def committed(self, group: str, partition: Partition) -> Committed | None:
+        """Return the group's committed position, waiting for pending transactional offsets to be decided (KIP-447).
+
+        Call it after `Writer.open`. Raises LogUnavailable or LogRefused.
+        """
+
+    async def earliest(self, partition: Partition) -> Position:
+        """Return the first position still in the log. Raises LogUnavailable."""
+
+    async def partitions(self, topic: str) -> Sequence[Partition]:
+        """Return the topic's partitions in order, empty if it does not exist. Raises LogUnavailable or LogRefused."""
+
+    async def cluster_id(self) -> str:
+        """Return the cluster's id. Raises LogUnavailable or LogRefused."""
+
+    async def close(self) -> None:
+        """Wait a bounded time for discarded writers and close every connection."""

@@ -1,0 +1,55 @@
+"""The `Log` of a cluster in memory."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from topics.errors import LogUnavailable
+from topics.memory.intake import MemoryIntake
+from topics.memory.writer import MemoryWriter
+from topics.record import Committed, Partition, Position
+
+if TYPE_CHECKING:
+    from topics.memory.cluster import MemoryCluster
+
+ANSWER_SECONDS = 15.0
+
+
+class MemoryLog:
+    """See `topics.log.Log`. Several logs of one cluster stand for several processes."""
+
+    def __init__(self, cluster: "MemoryCluster") -> None:
+        self._cluster = cluster
+
+    def intake(self, group: str) -> MemoryIntake:
+        return MemoryIntake(self._cluster, group)
+
+    def writer(self, transactional_id: str, group: str) -> MemoryWriter:
+        return MemoryWriter(self._cluster, transactional_id, group)
+
+    async def committed(self, group: str, partition: Partition) -> Committed | None:
+        await self._reach()
+        transactions = self._cluster.transactions
+        if not await self._cluster.changes.wait_for(lambda: not transactions.pending(group, partition), ANSWER_SECONDS):
+            raise LogUnavailable(f"a transaction with the offset of {partition} is not decided")
+        return transactions.committed(group, partition)
+
+    async def earliest(self, partition: Partition) -> Position:
+        await self._reach()
+        return Position.restored(partition, self._cluster.partition_log(partition).earliest)
+
+    async def partitions(self, topic: str) -> Sequence[Partition]:
+        await self._reach()
+        return self._cluster.partitions(topic)
+
+    async def cluster_id(self) -> str:
+        await self._reach()
+        return self._cluster.name
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    async def _reach(self) -> None:
+        await asyncio.sleep(0)
+        if self._cluster.down:
+            raise LogUnavailable("the cluster is down")

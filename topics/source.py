@@ -1,0 +1,137 @@
+"""The source: this process's membership of the consumer group, and a lane for each partition it owns.
+
+One task pulls, for ever, whatever the model does: membership never waits for an answer. A rebalance closes every lane
+(bounded) and opens a new one, of a new epoch, for each partition assigned; lanes activate in the background, because no
+heartbeat is sent while an assignment callback runs.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from topics.lane import Clock, Lane, LaneFact, LaneRules, LaneState
+from topics.log import Intake, Log
+from topics.record import Outgoing, Partition, Receipt, Record
+
+
+_FULL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A record that was received, and the receipt owed for it."""
+
+    record: Record
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far one owned partition is. `lag` counts records to the end of the log, `owed` those received and not published."""
+
+    state: LaneState
+    owed: int
+    lag: int | None
+
+
+class Source:
+    """Pulls records for whoever has room, and publishes what they settle. Also the group's assignment listener."""
+
+    def __init__(
+        self,
+        log: Log,
+        rules: LaneRules,
+        tell: Callable[[LaneFact], None],
+        clock: Clock,
+        *,
+        activations: int = 8,
+        max_poll_records: int = 500,
+    ) -> None:
+        self._log = log
+        self._rules = rules
+        self._tell = tell
+        self._clock = clock
+        self._intake: Intake = log.intake(rules.group)
+        self._lanes: dict[Partition, Lane] = {}
+        self._tasks: dict[Partition, asyncio.Task[None]] = {}
+        self._epoch = 0
+        self._activating = asyncio.Semaphore(activations)
+        self._max_poll_records = max_poll_records
+        self._draining = False
+
+    async def start(self, topics: Collection[str]) -> None:
+        """Join the group. Raises LogUnavailable or LogRefused."""
+        await self._intake.start(topics, self)
+
+    async def pull(self, room: Mapping[str, int], wait_seconds: float) -> Sequence[Arrival]:
+        """Return new records of the topics that have room, or nothing after the wait.
+
+        Each arrival is owed one `settle`. Never cancel it. Raises whatever ended a lane's task unexpectedly.
+        """
+        self._raise_failures()
+        ready = [p for p, lane in self._lanes.items() if lane.room]
+        wanted = [p for p in ready if room.get(p.topic, 0) > 0]
+        if ready and not wanted:
+            wait_seconds = min(wait_seconds, _FULL_SECONDS)  # whoever is full now will have room soon
+        # A lane may overshoot its room by one poll: `Ledger.take` never leaves the window, whatever was received.
+        most = min([self._max_poll_records, *(room[p.topic] for p in wanted)])
+        arrivals = []
+        for record in await self._intake.poll(wanted, most, wait_seconds):
+            lane = self._lanes.get(record.partition)
+            if lane is None or lane.ledger is None:
+                continue  # revoked while polling: the next owner reads it
+            receipt = lane.ledger.receive(record)
+            if receipt is not None:
+                arrivals.append(Arrival(record, receipt))
+        return arrivals
+
+    def settle(self, receipt: Receipt, events: Sequence[Outgoing]) -> bool:
+        """Publish the events of a record, exactly once, with its position. False: the partition is no longer ours."""
+        lane = self._lanes.get(receipt.partition)
+        return lane is not None and lane.settle(receipt, events)
+
+    def stop_receiving(self) -> None:
+        """Pull nothing more; what was received can still be settled."""
+        self._draining = True
+        for lane in self._lanes.values():
+            lane.stop_receiving()
+
+    def standings(self) -> Mapping[Partition, Standing]:
+        """Return how far each owned partition is."""
+        return {
+            p: Standing(lane.state, lane.ledger.owed if lane.ledger else 0, self._lag(lane)) for p, lane in self._lanes.items()
+        }
+
+    async def stop(self) -> None:
+        """Commit what is settled, close the lanes, leave the group. Bounded; the log itself stays open."""
+        self.stop_receiving()
+        await self.revoked(list(self._lanes))
+        await self._intake.stop()
+
+    async def revoked(self, partitions: Collection[Partition]) -> None:
+        """Close the lanes side by side: each bounds itself, so the group waits for the slowest only."""
+        leaving = [(self._lanes[p], self._tasks[p]) for p in partitions if p in self._lanes]
+        await asyncio.gather(*(lane.close(task) for lane, task in leaving))
+        self._raise_failures()
+        for lane, _ in leaving:
+            del self._lanes[lane.partition], self._tasks[lane.partition]
+
+    def assigned(self, partitions: Collection[Partition]) -> None:
+        self._epoch += 1
+        for partition in partitions:
+            lane = Lane(self._log, partition, epoch=self._epoch, rules=self._rules, tell=self._tell, clock=self._clock)
+            if self._draining:
+                lane.stop_receiving()
+            self._lanes[partition] = lane
+            self._tasks[partition] = asyncio.ensure_future(lane.run(self._activating, self._intake.seek))
+
+    def _lag(self, lane: Lane) -> int | None:
+        end = self._intake.end_offset(lane.partition)
+        if end is None or lane.ledger is None:
+            return None
+        return max(0, end - lane.ledger.watermark)
+
+    def _raise_failures(self) -> None:
+        for task in self._tasks.values():
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                raise error

@@ -1,0 +1,108 @@
+"""What can be asked of a model and what may come back. Every way to fail is a `Fault`, split by what to do next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from schemas.verdict import SignalKind
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call: the request's bytes, and the refs of its items in order."""
+
+    body: bytes
+    refs: tuple[str, ...]
+    signal: SignalKind
+
+
+class Token(NamedTuple):
+    """A token of the answer with its log-probability and the alternatives at its place. `text` is its UTF-8 bytes."""
+
+    text: bytes
+    logprob: float
+    alternatives: Sequence[tuple[bytes, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of a call as the provider counted them. `cached` is the part of `input` read from its prompt cache."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said. `cut` tells that it ran out of tokens, so that only a prefix of the content is there."""
+
+    content: str
+    cut: bool
+    tokens: Sequence[Token]
+    usage: Usage
+    model: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The provider cannot answer now: limit, overload, time-out, connection. Nobody's message is at fault."""
+
+    why: str
+    after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TooBig:
+    """The question does not fit the model's context: ask fewer items at once."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider or the model will not answer this content."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An answer came and cannot be used: no JSON body, no choice, an error inside a 200."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """The account or the set-up is at fault: bad key, unknown model, spent quota, a request that the route never takes.
+
+    No message will fare better, so the intake stops until an operator acts.
+    """
+
+    why: str
+
+
+Fault = TryAgain | TooBig | Refused | Broken | Barred
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """The route refuses this request. One of its texts may be at fault, or the set-up: a harmless question tells.
+
+    `said` is the provider's own sentence, for an operator; it may quote a text, so it goes no further if a text is at fault.
+    """
+
+    why: str
+    said: str
+
+
+class Model(Protocol):
+    """A model route. One call, no retries: the one retry loop is the pipeline's, decided by `workers.asking.retry`."""
+
+    async def ask(self, question: Question) -> Answer | Fault | Unclear:
+        """Return what came back, within the route's total deadline. Never raises."""
+
+    async def close(self) -> None:
+        """Close every connection, after the calls in flight are over."""

@@ -1,0 +1,99 @@
+"""The one file that imports openai: a `Model` behind any OpenAI-compatible endpoint.
+
+The package gives us the client, authentication and connections; the body is our own bytes and the answer is read raw,
+because `chat.completions.parse` costs seven times as much. Retries are off (it retries what it should not) and every call
+has a total deadline (it has none of its own).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx2
+import openai
+
+from workers.asking.classify import classify
+from workers.asking.model import Answer, Broken, Fault, Question, TryAgain, Unclear
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to ask, as whom, and for how long. `api_key` is called for each call, so a rotated key is picked up."""
+
+    base_url: str
+    api_key: Callable[[], str]
+    organization: str | None
+    project: str | None
+    timeout_seconds: float
+    connections: int
+
+
+class OpenAIModel:
+    """Every argument the package would read from the environment is given, so no key reaches an address by accident."""
+
+    def __init__(self, endpoint: Endpoint, wall_clock: Callable[[], float] = time.time) -> None:
+        limits = httpx2.Limits(
+            max_connections=endpoint.connections, max_keepalive_connections=endpoint.connections, keepalive_expiry=60.0
+        )
+        timeout = httpx2.Timeout(endpoint.timeout_seconds)
+        self._endpoint = endpoint
+        self._wall_clock = wall_clock
+        self._headers = _headers(endpoint)
+        self._client = openai.AsyncOpenAI(
+            api_key=endpoint.api_key() or "none",
+            admin_api_key="",
+            base_url=endpoint.base_url,
+            organization=endpoint.organization or "",
+            project=endpoint.project or "",
+            max_retries=0,
+            timeout=timeout,
+            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout, follow_redirects=False),
+        )
+
+    async def ask(self, question: Question) -> Answer | Fault | Unclear:
+        seconds = self._endpoint.timeout_seconds
+        try:
+            self._client.api_key = self._endpoint.api_key() or "none"
+            async with asyncio.timeout(seconds):
+                response = await self._client.post(
+                    "/chat/completions",
+                    cast_to=httpx2.Response,
+                    content=question.body,
+                    options={"headers": self._headers, "max_retries": 0},
+                )
+        except openai.APIStatusError as error:
+            return classify(error.response.status_code, error.response.headers, error.response.content, self._wall_clock())
+        except (TimeoutError, openai.APITimeoutError):
+            return TryAgain(f"no answer within {seconds:g} s, or no connection")
+        except openai.APIConnectionError as error:
+            return TryAgain(f"no connection to the model: {_cause(error)}")
+        except (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError) as error:
+            return TryAgain(f"the call failed: {_cause(error)}")
+        try:
+            return classify(response.status_code, response.headers, response.content, self._wall_clock())
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            return Broken(f"the answer cannot be read: {type(error).__name__}")
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str | openai.Omit]:
+    """Leave out headers that are empty, and those that tell a third party about this machine."""
+    headers: dict[str, str | openai.Omit] = {
+        "Content-Type": "application/json",
+        "X-Stainless-OS": openai.omit,
+        "X-Stainless-Arch": openai.omit,
+    }
+    if not endpoint.organization:
+        headers["OpenAI-Organization"] = openai.omit
+    if not endpoint.project:
+        headers["OpenAI-Project"] = openai.omit
+    return headers
+
+
+def _cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}"[:200]

@@ -1,0 +1,1 @@
+"""Batching: which messages share a prompt, and when a batch closes."""

@@ -1,0 +1,191 @@
+"""What `nanotriage doctor` looks at. A check returns rows and raises nothing a user could cause."""
+
+import contextlib
+import errno
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+
+from schemas.task import Task
+from topics.errors import LogError
+from topics.log import Log
+from workers.installation import refusal_of_interpreter
+from workers.secrets import kafka_password, model_api_key
+from workers.settings import HealthSettings, ModelSettings, Settings, SettingsRefused
+
+ANSWER_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One row. `next` says what to do, and is empty when there is nothing to do."""
+
+    name: str
+    verdict: Literal["ok", "warn", "fail"]
+    found: str
+    next: str = ""
+
+
+def check_python() -> Iterable[Check]:
+    """This interpreter, and that `schemas`, `topics` and `workers` are ours."""
+    yield Check("python", "ok", f"{sys.version.split()[0]}, assertions on")
+    refusal = refusal_of_interpreter()
+    if refusal is not None:
+        yield Check("packages", "fail", "another package has one of our names", refusal)
+        return
+    owners = packages_distributions()
+    shared = {room: owners[room] for room in ("workers", "topics", "schemas") if len(set(owners.get(room, ()))) > 1}
+    for room, names in shared.items():
+        found = f"{room} belongs to {' and '.join(sorted(set(names)))}"
+        yield Check("packages", "warn", found, "install nanotriage in an environment of its own")
+    if not shared:
+        yield Check("packages", "ok", "workers, topics and schemas lie side by side")
+
+
+async def check_broker(log: Log, settings: Settings, tasks: Mapping[str, Task]) -> list[Check]:
+    """The cluster, the topics of the tasks (by reference), and whether we may open a transaction."""
+    try:
+        kafka_password(settings.kafka)
+        cluster = await log.cluster_id()
+    except SettingsRefused as error:
+        return [Check("broker", "fail", str(error), "correct the file")]
+    except LogError as error:
+        next_step = "start a broker (`nanotriage kafka up` makes one here) or correct kafka.brokers and kafka.security"
+        return [Check("broker", "fail", str(error), next_step)]
+    found = f"cluster {cluster} at {settings.kafka.brokers}, by aiokafka {version('aiokafka')}"
+    return [Check("broker", "ok", found), *await _check_topics(log, tasks), await _check_transactions(log, settings)]
+
+
+async def _check_topics(log: Log, tasks: Mapping[str, Task]) -> list[Check]:
+    checks = []
+    for reference, task in tasks.items():
+        for topic in (task.source.topic, *sorted(task.routes.topics())):
+            name = f"topic {topic}"
+            try:
+                partitions = await log.partitions(topic)
+            except LogError as error:
+                checks.append(Check(name, "fail", str(error), "let the user of this worker see the topic"))
+                continue
+            if partitions:
+                checks.append(Check(name, "ok", f"{len(partitions)} partition{'s' if len(partitions) > 1 else ''}"))
+            else:
+                extra = " --create-source" if topic == task.source.topic else ""
+                checks.append(Check(name, "fail", "does not exist", f"nanotriage topics apply --task {reference}{extra}"))
+    return checks
+
+
+async def _check_transactions(log: Log, settings: Settings) -> Check:
+    name = f"{settings.kafka.app}.{settings.kafka.group}.doctor"
+    writer = log.writer(name, settings.kafka.group)
+    try:
+        await writer.open()
+    except LogError as error:
+        next_step = f"grant WRITE and DESCRIBE on transactional ids that begin with {settings.kafka.app}."
+        return Check("transactions", "fail", str(error), next_step)
+    writer.discard()
+    return Check("transactions", "ok", f"transactional id {name} opened")
+
+
+async def check_model(model: ModelSettings) -> list[Check]:
+    """The endpoint's list of models: whether it answers, takes our key and has our model. No token is spent."""
+    try:
+        key = model_api_key(model)
+    except SettingsRefused as error:
+        return [Check("model key", "fail", str(error), "correct the file")]
+    if key is None and model.is_openai():
+        found = "none is set, and OpenAI asks for one"
+        return [Check("model key", "fail", found, "set NANOTRIAGE_MODEL__API_KEY_FILE to a file with the key")]
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key is not None else {}
+    url = f"{model.base_url}/models"
+    try:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+            session.get(url, allow_redirects=False) as response,
+        ):
+            return _judge_models(model, response.status, await response.read(), with_key=key is not None)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        found = f"{url} gives no answer ({type(error).__name__})"
+        return [
+            Check("model endpoint", "fail", found, "start it (`nanotriage model up` makes one here) or correct model.base_url")
+        ]
+
+
+def _judge_models(model: ModelSettings, status: int, body: bytes, *, with_key: bool) -> list[Check]:
+    """Decide from the answer to GET /models. A model that is merely not listed may still answer: a warning."""
+    endpoint = Check("model endpoint", "ok", f"{model.base_url} answers")
+    if status in {401, 403}:
+        found = "is refused" if with_key else "none is set, and the endpoint asks for one"
+        return [endpoint, Check("model key", "fail", found, "put a valid key into model.api_key_file")]
+    if status != 200:  # noqa: PLR2004 (HTTP OK)
+        found = f"{model.base_url}/models answers {status}"
+        return [Check("model endpoint", "warn", found, "correct model.base_url, unless this endpoint lists no models")]
+    rows = [endpoint, _check_key(model, with_key=with_key)]
+    if model.name in _listed(body):
+        return [*rows, Check("model", "ok", f"{model.name} is listed"), _check_price(model)]
+    found = f"{model.name} is not listed by the endpoint"
+    return [
+        *rows,
+        Check("model", "warn", found, "correct model.name, unless the endpoint knows it all the same"),
+        _check_price(model),
+    ]
+
+
+def _listed(body: bytes) -> set[str]:
+    try:
+        data = orjson.loads(body)["data"]
+        return {str(row["id"]) for row in data}
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return set()
+
+
+def _check_key(model: ModelSettings, *, with_key: bool) -> Check:
+    if not with_key:
+        return Check("model key", "ok", "none is set and none is asked for")
+    parts = urlsplit(model.base_url)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        return Check("model key", "warn", f"travels to {parts.hostname} unencrypted", "use an https:// base_url")
+    return Check("model key", "ok", "accepted")
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _check_price(model: ModelSettings) -> Check:
+    price = model.price()
+    if price is None:
+        found = f"unknown for {model.name}: no cost is counted"
+        return Check("model price", "warn", found, f"add [model.prices.{model.name!r}] with input, cached and output")
+    return Check("model price", "ok", f"{price.input:g} / {price.cached:g} / {price.output:g} dollars per million tokens")
+
+
+def check_health(health: HealthSettings) -> Check:
+    """Whether the health port is free now."""
+    if health.port is None:
+        return Check("health port", "ok", "off")
+    try:
+        with socket.create_server((health.host, health.port)):
+            return Check("health port", "ok", f"{health.host}:{health.port} is free")
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        found = f"{health.host}:{health.port} {'is taken' if taken else 'cannot be listened on'}"
+        return Check("health port", "fail", found, "set NANOTRIAGE_HEALTH__PORT to a free port, or to 0 for any")
+
+
+def check_settings_file(config: Path | None, sources: Iterable[str]) -> Check:
+    """Say how many settings are not defaults. The settings themselves were refused before, or are good."""
+    count = len(list(sources))
+    where = f"{config}, " if config else ""
+    return Check("settings", "ok", f"{where}{count} {'differs' if count == 1 else 'differ'} from the defaults")

@@ -1,0 +1,71 @@
+"""`nanotriage run`: the worker."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from schemas.task import Task
+from workers.exits import UserError
+
+
+def run(
+    task: Annotated[list[str], typer.Option(help="A shipped task's name, or the path of a task file. May be repeated.")],
+    brokers: Annotated[str | None, typer.Option(help="host:port, comma separated.")] = None,
+    group: Annotated[str | None, typer.Option(help="Consumer group.")] = None,
+    model_url: Annotated[str | None, typer.Option(help="Base URL of the OpenAI-compatible endpoint.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model name.")] = None,
+    api_key_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
+    health_port: Annotated[str | None, typer.Option(help="Port of /live, /ready and /metrics; 0 is any, off is none.")] = None,
+    patience: Annotated[float, typer.Option(help="Seconds to wait at start for a broker or model that is down.")] = 60.0,
+    config: Annotated[Path | None, typer.Option(help="Settings file; by default nanotriage.toml, if it exists.")] = None,
+) -> None:
+    """Label messages until told to stop (SIGTERM or Ctrl-C). Every other setting: `nanotriage settings`."""
+    # Imported here: `nanotriage --help` should not pay for a Kafka client and an HTTP stack.
+    import uvloop  # noqa: PLC0415
+
+    from workers.installation import installed_version  # noqa: PLC0415
+    from workers.lifecycle import Worker, run_worker, stop_on_signals  # noqa: PLC0415
+    from workers.logs import configure  # noqa: PLC0415
+    from workers.settings import load_settings  # noqa: PLC0415
+    from workers.taskfiles import load_task  # noqa: PLC0415
+    from workers.wiring import kafka_log, openai_model  # noqa: PLC0415
+
+    flags: dict[str, Any] = {
+        "kafka.brokers": brokers,
+        "kafka.group": group,
+        "model.base_url": model_url,
+        "model.name": model,
+        "model.api_key_file": api_key_file,
+        "health.port": health_port,
+    }
+    settings = load_settings({name: value for name, value in flags.items() if value is not None}, config)
+    tasks = [load_task(reference) for reference in task]
+    refuse_contradictions([loaded.task for loaded in tasks])
+    configure(settings.logs.format, settings.logs.level)
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        with stop_on_signals(stop):
+            worker = Worker(
+                settings, tasks, kafka_log(settings.kafka), openai_model(settings.model), installed_version(), patience
+            )
+            await run_worker(worker, stop)
+
+    uvloop.run(work())
+
+
+def refuse_contradictions(tasks: Sequence[Task]) -> None:
+    """Raise UserError for tasks that one worker cannot serve: a record has one verdict, and a promise needs a calibration."""
+    for what, values in (("source topic", [t.source.topic for t in tasks]), ("name", [t.name for t in tasks])):
+        doubled = sorted({value for value in values if values.count(value) > 1})
+        if doubled:
+            raise UserError(f"two tasks share the {what} {doubled[0]}: run them as workers of different groups")
+    for task in tasks:
+        if task.promise is not None:
+            raise UserError(
+                f"task {task.name} states a promise, which only a calibration can keep and this version makes none: "
+                "state thresholds instead"
+            )

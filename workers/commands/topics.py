@@ -1,0 +1,182 @@
+"""`nanotriage topics`: the topics that tasks need. Nothing is ever deleted, shrunk or reconfigured."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal, assert_never
+
+import typer
+
+from schemas.task import LabelRoutes, Task
+from topics import provision
+from topics.connection import Connection
+from topics.provision import Create, Differs, Fine, Grow, LogTopic, Plan, Row, WantedTopic
+from workers.commands.settings import ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.table import print_json, print_table
+from workers.exits import Exit
+from workers.settings import load_settings
+from workers.taskfiles import load_task
+from workers.wiring import connection_of
+
+app = typer.Typer(no_args_is_help=True)
+
+NEW_PARTITIONS = 6
+SAFE_REPLICAS = 3
+
+TaskOption = Annotated[list[str], typer.Option("--task", metavar="TASK", help="A shipped task or a task file. Repeat it.")]
+PartitionsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"Partitions [default: {NEW_PARTITIONS} for a new topic; an existing one keeps its own]."),
+]
+ReplicationOption = Annotated[
+    int | None, typer.Option(min=1, help="Replicas [default: 1 for a new topic; use 3 in production, which sets two in sync].")
+]
+SourceOption = Annotated[bool, typer.Option("--create-source", help="Make the source topics too.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user says of the topics; None leaves an existing topic as it is."""
+
+    partitions: int | None
+    replication: int | None
+    create_source: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the output."""
+
+    topic: str
+    role: str
+    action: Literal["create", "grow", "differs", "fine", "missing"]
+    detail: str
+
+
+@app.command("plan")
+def plan_command(
+    task: TaskOption,
+    partitions: PartitionsOption = None,
+    replication: ReplicationOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    *,
+    create_source: SourceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what `apply` would do. Changes nothing."""
+    tasks = [load_task(reference).task for reference in task]
+    wish = Wish(partitions, replication, create_source)
+    _show(asyncio.run(_planned(_connection(config, assignments), tasks, wish))[1], as_json=as_json)
+
+
+@app.command("apply")
+def apply_command(
+    task: TaskOption,
+    partitions: PartitionsOption = None,
+    replication: ReplicationOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    *,
+    create_source: SourceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the topics that are missing, and grow those that are asked to. Exits with 1 while one of ours is not as wished."""
+    tasks = [load_task(reference).task for reference in task]
+    wish = Wish(partitions, replication, create_source)
+    done, left = asyncio.run(_applied(_connection(config, assignments), tasks, wish))
+    _show(done, as_json=as_json)
+    if any(line.action not in {"fine", "missing"} for line in left):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _connection(config: Path | None, assignments: Sequence[str] | None) -> Connection:
+    return connection_of(load_settings(flags_of(assignments or ()), config).kafka)
+
+
+async def _planned(connection: Connection, tasks: Sequence[Task], wish: Wish) -> tuple[Plan, list[Line]]:
+    roles = roles_of(tasks)
+    asked = [WantedTopic(name, 1, 1, config_of(wish.replication)) for name in roles]
+    have = await provision.read_topics(connection, asked)
+    todo = provision.plan(have, wanted_topics(roles, have, wish))
+    return todo, lines_of(todo.rows, roles, have)
+
+
+async def _applied(connection: Connection, tasks: Sequence[Task], wish: Wish) -> tuple[list[Line], list[Line]]:
+    todo, lines = await _planned(connection, tasks, wish)
+    await provision.apply(connection, todo)
+    return lines, (await _planned(connection, tasks, wish))[1]
+
+
+def roles_of(tasks: Iterable[Task]) -> dict[str, str]:
+    """Return every topic of the tasks and what it is for; one task's escalations may be another's source."""
+    roles: dict[str, list[str]] = {}
+    for task in tasks:
+        labelled = task.routes.labelled
+        routed = [*labelled.topics.values(), labelled.otherwise] if isinstance(labelled, LabelRoutes) else [labelled]
+        named = [(task.source.topic, "source"), *((topic, "labelled") for topic in routed)]
+        for topic, role in [*named, (task.routes.escalated, "escalated"), (task.routes.dead, "dead")]:
+            if role not in roles.setdefault(topic, []):
+                roles[topic].append(role)
+    return {topic: ", ".join(names) for topic, names in roles.items()}
+
+
+def wanted_topics(roles: Mapping[str, str], have: Mapping[str, LogTopic], wish: Wish) -> list[WantedTopic]:
+    """Return the topics as they should be. A source belongs to its producer: it is ours to make only on request."""
+    wanted = []
+    for name, role in roles.items():
+        exists = have.get(name)
+        if role == "source" and not wish.create_source:
+            continue
+        partitions = wish.partitions or (exists.partitions if exists else NEW_PARTITIONS)
+        replication = wish.replication or (exists.replication if exists else 1)
+        wanted.append(WantedTopic(name, partitions, replication, config_of(wish.replication)))
+    return wanted
+
+
+def config_of(replication: int | None) -> dict[str, str]:
+    """With three replicas or more, one may be down and an acknowledged event is still in two places."""
+    return {"min.insync.replicas": "2"} if replication is not None and replication >= SAFE_REPLICAS else {}
+
+
+def lines_of(rows: Iterable[Row], roles: Mapping[str, str], have: Mapping[str, LogTopic]) -> list[Line]:
+    """Return the plan's rows, and a line for each source that is only looked at."""
+    lines = [_line(row, roles[row.wanted.name]) for row in rows]
+    planned = {line.topic for line in lines}
+    for topic, role in roles.items():
+        if topic not in planned and topic in have:
+            lines.append(Line(topic, role, "fine", _count(have[topic].partitions)))
+        elif topic not in planned:
+            lines.append(Line(topic, role, "missing", "its producer makes it, or --create-source"))
+    return sorted(lines, key=lambda line: list(roles).index(line.topic))
+
+
+def _line(row: Row, role: str) -> Line:
+    name = row.wanted.name
+    match row:
+        case Create(wanted):
+            replicas = f"{wanted.replication} replica{'s' if wanted.replication > 1 else ''}"
+            return Line(name, role, "create", f"{_count(wanted.partitions)}, {replicas}")
+        case Grow(wanted, now):
+            moved = "keys move: events of a key keep their order only after the change"
+            return Line(name, role, "grow", f"from {now} to {_count(wanted.partitions)}; {moved}")
+        case Differs(_, what):
+            return Line(name, role, "differs", f"{'; '.join(what)}; an operator decides")
+        case Fine(wanted):
+            return Line(name, role, "fine", _count(wanted.partitions))
+        case unsaid:
+            assert_never(unsaid)
+
+
+def _count(partitions: int) -> str:
+    return f"{partitions} partition{'s' if partitions > 1 else ''}"
+
+
+def _show(lines: Sequence[Line], *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(line) for line in lines])
+    else:
+        print_table(
+            ("TOPIC", "ROLE", "ACTION", "DETAIL"), [(line.topic, line.role, line.action, line.detail) for line in lines]
+        )

@@ -1,0 +1,112 @@
+"""A dry run: the real worker, stages and all, over the log in memory. Only Kafka is missing.
+
+Inputs go in without their gold labels, which this module cannot see; events come out as they would be published.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from topics.memory import MemoryCluster
+from topics.record import Partition
+from workers.asking.model import Model
+from workers.evaluating.inputs import Input
+from workers.evaluating.metered import Meter, MeteredModel
+from workers.evaluating.outcome import Event, Origin, Outcome, outcome, read_event
+from workers.exits import Exit, UserError
+from workers.lifecycle import Worker, run_worker
+from workers.setting_sections import Settings
+from workers.taskfiles import LoadedTask
+
+_PARTITIONS = 4
+_LOOK_SECONDS = 0.05
+_SIZE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What to run. Settings must have no health port: nobody asks."""
+
+    loaded: LoadedTask
+    inputs: Sequence[Input]
+    settings: Settings
+    model: Model
+    version: str
+    stall_seconds: float = 60.0
+
+
+async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None]) -> Sequence[Outcome]:
+    """Return one outcome per input, in no order. `progress` is told how many there are.
+
+    Raises UserError when the model refuses us, or nothing came out for `stall_seconds`.
+    """
+    cluster = MemoryCluster(name="evaluation", now_ms=lambda: int(time.time() * 1000))
+    ids = _fill(cluster, wanted)
+    reader = _Reader(cluster, sorted(wanted.loaded.task.routes.topics()))
+    worker = Worker(
+        wanted.settings, [wanted.loaded], cluster.log(), MeteredModel(wanted.model, meter), wanted.version, wanted.stall_seconds
+    )
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(run_worker(worker, stop))
+    try:
+        await _until_done(running, reader, len(ids), wanted.stall_seconds, meter, progress)
+    finally:
+        stop.set()
+        await asyncio.wait([running])
+    running.result()
+    reader.read()
+    return [outcome(event, ids[event.origin]) for event in reader.events]
+
+
+def _fill(cluster: MemoryCluster, wanted: DryRun) -> Mapping[Origin, str | None]:
+    task = wanted.loaded.task
+    cluster.create(task.source.topic, _PARTITIONS)
+    for topic in task.routes.topics():
+        cluster.create(topic, 1)
+    ids = {}
+    for each in wanted.inputs:
+        record = cluster.produce(task.source.topic, each.key, each.value, timestamp_ms=cluster.now_ms())
+        ids[Origin(record.partition.topic, record.partition.number, record.offset)] = each.message_id
+    return ids
+
+
+class _Reader:
+    """Reads on from where it was."""
+
+    def __init__(self, cluster: MemoryCluster, topics: Sequence[str]) -> None:
+        self._cluster = cluster
+        self._offsets: dict[Partition, int] = {p: 0 for topic in topics for p in cluster.partitions(topic)}
+        self.events: list[Event] = []
+
+    def read(self) -> None:
+        for partition, offset in self._offsets.items():
+            records, self._offsets[partition] = self._cluster.partition_log(partition).read(offset, _SIZE)
+            found = (read_event(record.headers, record.value) for record in records)
+            self.events += [event for event in found if event is not None]
+
+
+async def _until_done(
+    running: "asyncio.Future[None]",
+    reader: _Reader,
+    wanted: int,
+    stall_seconds: float,
+    meter: Meter,
+    progress: Callable[[int], None],
+) -> None:
+    moved, seen = time.monotonic(), 0
+    while not running.done():
+        await asyncio.wait([running], timeout=_LOOK_SECONDS)
+        reader.read()
+        if len(reader.events) > seen:
+            moved, seen = time.monotonic(), len(reader.events)
+            progress(seen)
+        if seen >= wanted:
+            return
+        if meter.barred is not None and seen:
+            raise UserError(f"the model stopped answering after {seen} of {wanted} messages: {meter.barred}", Exit.MODEL)
+        if time.monotonic() - moved > stall_seconds and not running.done():
+            why = meter.trouble or "no call has come back"
+            raise UserError(
+                f"nothing came out for {stall_seconds:g} s ({seen} of {wanted} messages are done): {why}", Exit.MODEL
+            )

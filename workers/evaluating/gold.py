@@ -1,0 +1,66 @@
+"""Gold labels: read from their file when the run is over, never before.
+
+One JSON object a line: `{"id": "T-1", "fields": {"intent": "cancel_order", "order_id": "4711"}}`. A label field that a line
+leaves out is not measured for that message. An extracted field that a line leaves out is said to be absent from the text,
+provided that some line of the file has it; a field no line has is not measured at all.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from schemas.fields import SENTIMENTS, UNKNOWN, LabelField, SentimentField, TextField
+from schemas.task import Task
+from workers.exits import UserError
+
+Gold = Mapping[str, Mapping[str, Any]]
+"""Fields by message id."""
+
+
+def load_gold(path: Path, task: Task) -> Gold:
+    """Return the gold labels. Raises UserError with file and line for what is no gold label of this task."""
+    gold: dict[str, Mapping[str, Any]] = {}
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): correct --data") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        identity, fields = _row(line, f"{path}:{number}")
+        for name, value in fields.items():
+            if (problem := _problem(task, name, value)) is not None:
+                raise UserError(f"{path}:{number}: {problem}")
+        if identity in gold:
+            raise UserError(f"{path}:{number}: the id {identity} stands in an earlier line too; keep one of them")
+        gold[identity] = fields
+    if not gold:
+        raise UserError(f"{path} is empty: give a file of gold labels")
+    return gold
+
+
+def _row(line: bytes, where: str) -> tuple[str, Mapping[str, Any]]:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        raise UserError(f"{where}: is not JSON in UTF-8; write one object a line") from None
+    identity = row.get("id") if isinstance(row, dict) else None
+    fields = row.get("fields") if isinstance(row, dict) else None
+    if isinstance(identity, bool) or not isinstance(identity, str | int) or not isinstance(fields, dict):
+        raise UserError(f'{where}: a gold label is {{"id": "...", "fields": {{"<field>": "<value>"}}}}; correct the line')
+    return str(identity), fields
+
+
+def _problem(task: Task, name: str, value: Any) -> str | None:
+    field = task.fields.get(name)
+    if field is None:
+        return f"the task has no field {name}; use one of: {', '.join(task.fields)}"
+    if isinstance(field, TextField):
+        return f"{name} is free text, which is neither right nor wrong; remove it"
+    if isinstance(field, LabelField | SentimentField):
+        labels = field.labels if isinstance(field, LabelField) else SENTIMENTS
+        if value is not None and value != UNKNOWN and value not in labels:
+            return f"field {name} has no label {value!r}; correct it or add the label to the task"
+    return None

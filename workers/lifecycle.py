@@ -1,0 +1,159 @@
+"""A worker's life: start from the back (model, then topics, then the group), stop from the front, one deadline.
+
+Whatever is missing at start is waited for, `patience_seconds` long, and said once; what only an operator can mend ends the
+start with one sentence. SIGTERM or SIGINT drains; a second one ends at once, which loses nothing: what was not committed
+is read again.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from schemas.task import Task
+from topics.errors import LogUnavailable
+from topics.log import Log
+from workers.asking.model import Model, TryAgain
+from workers.asking.route import Route, open_route
+from workers.exits import Exit, UserError
+from workers.health import HealthServer, Heartbeat, Readiness
+from workers.line import Line
+from workers.logs import bind
+from workers.metrics import Metrics
+from workers.pipeline import Pipeline
+from workers.setting_sections import Settings
+from workers.taskfiles import LoadedTask
+from workers.watch import Watch
+from workers.wiring import (
+    build_line,
+    build_pipeline,
+    build_source,
+    dialect_of,
+    require_topics,
+    secure_draw,
+    stream_name,
+)
+
+T = TypeVar("T")
+_LOG = bind("nanotriage.worker")
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a worker is made of, from outside."""
+
+    settings: Settings
+    tasks: Sequence[LoadedTask]
+    log: Log
+    model: Model
+    version: str
+    patience_seconds: float = 60.0
+
+
+class ModelUnavailableError(Exception):
+    """The model cannot be asked now; the start waits for it."""
+
+
+class StoppedEarlyError(Exception):
+    """Told to stop before the start was over."""
+
+
+async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int | None], None] = lambda _port: None) -> None:
+    """Work until `stop` is set. `started` is told the health port once everything is in place.
+
+    Raises UserError (model), topics.errors.LogError (broker), each with one sentence, when the start fails.
+    """
+    metrics = Metrics(worker.version)
+    metrics.watch_process()
+    readiness = Readiness(lambda ready: metrics.ready.set(float(ready)))
+    watch = Watch(metrics, [loaded.task.name for loaded in worker.tasks], worker.settings.model.price(), readiness)
+    running: list[Pipeline] = []
+    heartbeat = Heartbeat(time.monotonic, lambda: running[0].last_poll if running else None)
+    health = HealthServer(readiness, heartbeat, metrics.exposition)
+    wanted = worker.settings.health
+    port = None if wanted.port is None else await health.start(wanted.host, wanted.port)
+    try:
+        pipeline = await _start(worker, watch, stop)
+        running.append(pipeline)
+        readiness.clear("starting")
+        started(port)
+        _LOG.info("started", tasks=", ".join(loaded.task.name for loaded in worker.tasks), health_port=port)
+        await pipeline.run(stop, worker.settings.stop_seconds)
+        _LOG.info("stopped")
+    except StoppedEarlyError:
+        _LOG.info("stopped", before="the start was over")
+    finally:
+        await worker.model.close()
+        await worker.log.close()
+        await health.stop()
+
+
+@contextlib.contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` at the first SIGTERM or SIGINT; the second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def stopping(number: signal.Signals) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        _LOG.info("stopping", signal=number.name, next="a second signal ends at once and loses nothing")
+        stop.set()
+
+    for number in numbers:
+        loop.add_signal_handler(number, stopping, number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> Pipeline:
+    settings, tasks = worker.settings, [loaded.task for loaded in worker.tasks]
+    stream = stream_name(await _patiently(worker.log.cluster_id, worker, stop), settings)
+    await _patiently(lambda: require_topics(worker.log, tasks), worker, stop)
+    lines: dict[str, Line] = {}
+    for loaded in worker.tasks:
+        route = await _patiently(partial(_open, worker, loaded.task), worker, stop)
+        lines[loaded.task.source.topic] = build_line(loaded, route, settings, stream)
+    return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch)
+
+
+async def _open(worker: Worker, task: Task) -> Route:
+    """Settle the task's route by asking. Raises ModelUnavailableError, or UserError for what only an operator can mend."""
+    route = await open_route(worker.model, task, dialect_of(worker.settings.model), worker.settings.model.logprobs, secure_draw)
+    match route:
+        case Route():
+            return route
+        case TryAgain(why=why):
+            raise ModelUnavailableError(f"the model at {worker.settings.model.base_url} cannot be asked: {why}")
+        case fault:
+            raise UserError(f"the model at {worker.settings.model.base_url} cannot be used: {fault.why}", Exit.MODEL)
+
+
+async def _patiently(action: Callable[[], Awaitable[T]], worker: Worker, stop: asyncio.Event) -> T:
+    """Do it again while what it needs is not there, up to the worker's patience; say so once."""
+    deadline = time.monotonic() + worker.patience_seconds
+    said = False
+    while True:
+        try:
+            return await action()
+        except (LogUnavailable, ModelUnavailableError) as error:
+            if time.monotonic() >= deadline:
+                code = Exit.BROKER if isinstance(error, LogUnavailable) else Exit.MODEL
+                raise UserError(f"{error}; gave up after {worker.patience_seconds:g} s", code) from None
+            if not said:
+                _LOG.warning("waiting", why=str(error), patience_seconds=worker.patience_seconds)
+            said = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_RETRY_SECONDS):
+                await stop.wait()
+        if stop.is_set():
+            raise StoppedEarlyError

@@ -1,0 +1,197 @@
+"""The pipeline: a message's way from a topic to a topic, top to bottom.
+
+    Record -> Message -> Batch -> Question -> Answer -> Reading -> Verdict -> Event -> Position
+
+`_consume` is the left half, `_label` the right; the window between them (`workers.batching`) is the only queue, and it is
+bounded: when it is full the source has no room, and nothing is pulled. The poll loop waits for no model, so an outage of the
+model costs neither the group membership nor a record. Stages return facts; only here do they become metrics and log lines,
+through `workers.watch`.
+
+Every record pulled is settled once, by exactly one event: a rejected one at once, an answered one when its verdict is
+known. A record whose partition is revoked meanwhile is settled by nobody here, because its next owner reads it again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from schemas.message import Message
+from schemas.verdict import Refusal, Rejected, Verdict
+from topics.codec import Undecodable
+from topics.record import Outgoing
+from topics.source import Arrival, Source
+from workers.asking.model import Answer, Fault
+from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
+from workers.batching.window import Batch
+from workers.judging.reading import Read
+from workers.line import Entry, Line
+from workers.routing import AnsweredBy
+from workers.watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Entries of one batch to ask about in one call. `tries` counts their answers so far, `faults` those in a row."""
+
+    entries: Sequence[Entry]
+    batch_size: int
+    tries: int = 0
+    faults: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Time and chance, handed in. `probe_seconds` is the pause between two looks at a model that barred us."""
+
+    monotonic: Callable[[], float]
+    wall: Callable[[], float]
+    jitter: Callable[[], float]
+    poll_seconds: float = 0.2
+    probe_seconds: float = 30.0
+
+
+class Pipeline:
+    """Joins one source with the lines of its tasks, by topic."""
+
+    def __init__(self, source: Source, lines: Mapping[str, Line], watch: Watch, clocks: Clocks) -> None:
+        self._source = source
+        self._lines = lines
+        self._watch = watch
+        self._clocks = clocks
+        self._done = asyncio.Event()
+        self.last_poll = clocks.monotonic()
+
+    async def run(self, stop: asyncio.Event, stop_seconds: float) -> None:
+        """Work until `stop` is set, then finish what was received within `stop_seconds`; the rest is another's to ask.
+
+        Raises whatever ends a task unexpectedly, after the others were stopped.
+        """
+        await self._source.start(self._lines.keys())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._consume())
+                labelling = [group.create_task(self._dispatch(line)) for line in self._lines.values()]
+                await _either(stop, labelling)
+                self._source.stop_receiving()
+                for line in self._lines.values():
+                    line.feeder.drain()
+                _, late = await asyncio.wait(labelling, timeout=stop_seconds)
+                for task in late:
+                    task.cancel()
+                self._done.set()
+        finally:
+            await self._source.stop()
+
+    async def _consume(self) -> None:
+        """Record -> Message -> the window; what is no message is rejected at once. Never cancelled, never waits for a model."""
+        while not self._done.is_set():
+            self.last_poll = self._clocks.monotonic()
+            room = {topic: line.feeder.room if line.gate.why is None else 0 for topic, line in self._lines.items()}
+            for arrival in await self._source.pull(room, self._clocks.poll_seconds):
+                line = self._lines[arrival.record.partition.topic]
+                self._watch.received(line.task.name)
+                match line.codec.decode(arrival.record):
+                    case Message() as message:
+                        line.feeder.add(Entry(message, arrival.record, arrival.receipt), line.ratio.estimate(message.text))
+                    case Undecodable(refusal=refusal, detail=detail):
+                        self._reject(line, arrival, Rejected(refusal, detail), attempts=0)
+            self._watch.polled(self._lines, self._source.standings())
+            await asyncio.sleep(0)  # a full poll must not keep the answers waiting
+
+    async def _dispatch(self, line: Line) -> None:
+        """The window -> Batch, as slots free up. Ends once drained and answered."""
+        async with asyncio.TaskGroup() as calls:
+            while (batch := await line.feeder.next()) is not None:
+                self._watch.batch(line.task.name, batch)
+                calls.create_task(self._label(line, batch))
+
+    async def _label(self, line: Line, batch: Batch[Entry]) -> None:
+        """Batch -> Question -> Answer -> Reading -> Verdict -> Event, and again for what an answer left unread."""
+        try:
+            parts = [Part(batch.items, len(batch.items))]
+            while parts:
+                part = parts.pop()
+                await line.gate.opened.wait()
+                question = line.route.question([entry.message for entry in part.entries])
+                started = self._clocks.monotonic()
+                result = await line.route.ask(question)
+                self._watch.call(line.task.name, result, self._clocks.monotonic() - started)
+                if isinstance(result, Answer):
+                    line.ratio.learn(len(question.body), result.usage.input)
+                    parts += self._settle(line, part, question.refs, result)
+                else:
+                    parts += await self._endure(line, part, result)
+        finally:
+            line.feeder.slot_freed()
+            self._watch.batch_ended()
+
+    def _settle(self, line: Line, part: Part, refs: Sequence[str], answer: Answer) -> list[Part]:
+        """Publish a verdict for every entry the answer can be read for; return the parts to ask again."""
+        readings = line.reader.read(answer.content, refs, cut=answer.cut)
+        read = sum(isinstance(reading, Read) for reading in readings)
+        scores = line.scorer.score(answer.content, answer.tokens, len(readings)) if line.scorer is not None and read else []
+        prompt = line.route.prompt
+        by = AnsweredBy(answer.model, prompt.prompt_hash, prompt.schema_hash, answer.request_id, len(part.entries))
+        unread: list[Entry] = []
+        for entry, reading in zip(part.entries, readings, strict=True):
+            if not isinstance(reading, Read):
+                self._watch.unread(line.task.name, reading)
+                unread.append(entry)
+                continue
+            signals = scores[reading.place] if reading.place < len(scores) else {}
+            verdict = line.judge.judge(entry.message.text, reading, signals)
+            event = line.router.answered(verdict, entry.record, entry.message, by, place=reading.place, attempts=part.tries + 1)
+            self._publish(line, entry, verdict, event)
+        again = after_reading(unread, asked=len(part.entries), batch_size=part.batch_size, tries=part.tries)
+        if unread and not again:
+            detail = f"no valid answer in {part.tries + 1} calls"
+            for entry in unread:
+                self._reject(line, entry, Rejected(Refusal.NO_VALID_ANSWER, detail), attempts=part.tries + 1)
+        return [Part(entries, part.batch_size, part.tries + 1) for entries in again]
+
+    async def _endure(self, line: Line, part: Part, fault: Fault) -> list[Part]:
+        """Do what the fault asks for: wait, ask less at once, give one message up, or stop until an operator acts."""
+        faults = part.faults + 1
+        match after_fault(fault, len(part.entries), faults, self._clocks.jitter(), line.patience):
+            case Wait(seconds=seconds):
+                await asyncio.sleep(seconds)
+                return [Part(part.entries, part.batch_size, part.tries, faults)]
+            case Halve():
+                return [Part(half, part.batch_size, part.tries + 1) for half in halves(part.entries)]
+            case GiveUp(refusal=refusal, detail=detail):
+                self._reject(line, part.entries[0], Rejected(refusal, detail), attempts=part.tries + 1)
+                return []
+            case Stop(why=why):
+                await self._barred(line, why)
+                return [Part(part.entries, part.batch_size, part.tries)]
+            case unsaid:
+                assert_never(unsaid)
+
+    async def _barred(self, line: Line, why: str) -> None:
+        """Close the line's gate and say so once; look again with a harmless question until it is answered."""
+        if not line.gate.close(why):
+            return
+        self._watch.barred(line.task.name, why)
+        while True:
+            await asyncio.sleep(self._clocks.probe_seconds)
+            if isinstance(await line.route.probe(), Answer):
+                break
+        line.gate.open()
+        self._watch.unbarred(line.task.name)
+
+    def _reject(self, line: Line, owed: Arrival | Entry, rejected: Rejected, *, attempts: int) -> None:
+        self._publish(line, owed, rejected, line.router.dead(rejected, owed.record, attempts=attempts))
+
+    def _publish(self, line: Line, owed: Arrival | Entry, verdict: Verdict, event: Outgoing) -> None:
+        """Event -> the partition's lane, which publishes it with the Position, in one transaction."""
+        if self._source.settle(owed.receipt, [event]):
+            self._watch.verdict(line.task.name, verdict, owed.record, self._clocks.wall())
+
+
+async def _either(stop: asyncio.Event, tasks: Sequence["asyncio.Task[None]"]) -> None:
+    waiting = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()

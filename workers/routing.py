@@ -1,0 +1,181 @@
+"""Routing: a verdict becomes an event on a topic. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import orjson
+
+from schemas.events import ORIGINAL_HEADER, EventKind, event_id
+from schemas.message import Message
+from schemas.task import LabelRoutes, Task
+from schemas.verdict import (
+    ClaimedConfidence,
+    Confidence,
+    Escalated,
+    FieldResult,
+    Labelled,
+    NotScored,
+    Refusal,
+    Rejected,
+    SignalKind,
+)
+from topics.record import Headers, Outgoing, Record
+
+_CUT_BYTES = 65_536
+_JSON = ("content-type", b"application/json")
+_BYTES = ("content-type", b"application/octet-stream")
+_SPEC = ("ce_specversion", b"1.0")
+_TRACE = ("traceparent", "tracestate")
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """Who answered: the call that an event comes from."""
+
+    model: str
+    prompt_hash: str
+    schema_hash: str
+    request_id: str
+    batch_size: int
+
+
+class Router:
+    """Makes the events of one task. `stream` names the cluster and the stream's epoch (`schemas.events.event_id`)."""
+
+    def __init__(self, task: Task, stream: str) -> None:
+        self._task = task
+        self._stream = stream
+        self._source = ("ce_source", f"/nanotriage/{task.name}".encode())
+        self._types = {kind: ("ce_type", kind.event_type.encode()) for kind in EventKind}
+        self._names = {kind: kind.event_type for kind in EventKind}
+
+    def answered(
+        self, verdict: Labelled | Escalated, record: Record, message: Message, by: AnsweredBy, *, place: int, attempts: int
+    ) -> Outgoing:
+        """Return the event of an answered message."""
+        kind = EventKind.LABELLED if isinstance(verdict, Labelled) else EventKind.ESCALATED
+        partition = record.partition
+        value: dict[str, Any] = {
+            "event": self._names[kind],
+            "task": self._task.name,
+            "task_version": self._task.version,
+            "message": {"id": message.id, "tenant": message.tenant, "metadata": message.metadata},
+            "source": {
+                "topic": partition.topic,
+                "partition": partition.number,
+                "offset": record.offset,
+                "timestamp_ms": record.timestamp_ms,
+            },
+            "fields": {name: _field_value(result) for name, result in verdict.fields.items()},
+            "provenance": {
+                "model": by.model,
+                "prompt": by.prompt_hash,
+                "reply_schema": by.schema_hash,
+                "request_id": by.request_id,
+                "batch_size": by.batch_size,
+                "place": place,
+                "attempts": attempts,
+            },
+        }
+        if isinstance(verdict, Escalated):
+            value["text"] = message.text
+            value["reasons"] = [{"reason": r.doubt, "field": r.field, "detail": r.detail} for r in verdict.reasons]
+        topic = self._topic(verdict)
+        return Outgoing(topic, message.key, orjson.dumps(value), self._headers(kind, record, _JSON, attempts))
+
+    def dead(self, rejected: Rejected, record: Record, *, attempts: int) -> Outgoing:
+        """Return the dead letter of a record: its own bytes and headers, and why."""
+        headers = (
+            *self._headers(EventKind.DEAD, record, _BYTES, attempts),
+            ("nt_reason", rejected.refusal.value.encode()),
+            ("nt_detail", rejected.detail.encode("utf-8", "replace")[:1_000]),
+            ("nt_timestamp_ms", str(record.timestamp_ms).encode()),
+            *((ORIGINAL_HEADER + name, value) for name, value in record.headers),
+        )
+        return Outgoing(self._task.routes.dead, record.key, record.value, headers)
+
+    def _topic(self, verdict: Labelled | Escalated) -> str:
+        routes = self._task.routes
+        match verdict:
+            case Escalated():
+                return routes.escalated
+            case Labelled(fields=fields):
+                labelled = routes.labelled
+                if isinstance(labelled, LabelRoutes):
+                    return labelled.topics.get(fields[labelled.field].value, labelled.otherwise)
+                return labelled
+            case _:
+                assert_never(verdict)
+
+    def _headers(self, kind: EventKind, record: Record, content_type: tuple[str, bytes], attempts: int) -> Headers:
+        partition = record.partition
+        identity = event_id(self._stream, partition.topic, partition.number, record.offset, kind)
+        headers: Headers = (
+            _SPEC,
+            ("ce_id", identity.encode()),
+            self._source,
+            self._types[kind],
+            content_type,
+            ("nt_topic", partition.topic.encode()),
+            ("nt_partition", b"%d" % partition.number),
+            ("nt_offset", b"%d" % record.offset),
+            ("nt_attempts", b"%d" % attempts),
+        )
+        if record.headers:
+            headers += tuple((name, value) for name, value in record.headers if name in _TRACE)
+        return headers
+
+
+class Shrinker:
+    """Makes an event publishable that the log calls too large. Never gives one up: a record owes an event.
+
+    An answered event becomes a dead letter without a value; a dead letter keeps the first 64 KiB of its value, then none.
+    What was left out is told by size and SHA-256.
+    """
+
+    def __init__(self, dead_topics: Mapping[str, str]) -> None:
+        self._dead_topics = dead_topics
+
+    def __call__(self, event: Outgoing) -> Outgoing:
+        dead = self._dead_topics.get(event.topic, event.topic)
+        value = event.value or b""
+        names = {name for name, _ in event.headers}
+        if dead == event.topic and "nt_cut_bytes" not in names and len(value) > _CUT_BYTES:
+            kept: bytes | None = value[:_CUT_BYTES]
+        else:
+            kept = None
+        headers = [(n, v) for n, v in event.headers if not n.startswith(ORIGINAL_HEADER) and n not in _TRACE]
+        if dead != event.topic:
+            dead_type = ("ce_type", EventKind.DEAD.event_type.encode())
+            headers = [dead_type if name == "ce_type" else (name, v) for name, v in headers]
+            headers.append(("nt_reason", Refusal.EVENT_TOO_LARGE.value.encode()))
+        if "nt_cut_bytes" not in names:
+            headers.append(("nt_cut_bytes", b"%d" % len(value)))
+            headers.append(("nt_cut_sha256", hashlib.sha256(value).hexdigest().encode()))
+        return Outgoing(dead, event.key if len(event.key or b"") <= _CUT_BYTES else None, kept, tuple(headers))
+
+
+def dead_topics(task: Task) -> dict[str, str]:
+    """Return the dead-letter topic for each topic the task publishes to."""
+    return dict.fromkeys(task.routes.topics(), task.routes.dead)
+
+
+def _field_value(result: FieldResult) -> dict[str, Any]:
+    value: dict[str, Any] = {"value": result.value}
+    match result.signal:
+        case None | NotScored():
+            value["confidence"] = None
+        case Confidence(probability=probability):
+            value["confidence"] = round(probability, 6)
+            value["signal"] = SignalKind.LOGPROBS
+        case ClaimedConfidence(band=band):
+            value["confidence"] = None
+            value["signal"] = SignalKind.BAND
+            value["band"] = band
+        case _:
+            assert_never(result.signal)
+    if result.written is not None and result.written != result.value:
+        value["written"] = result.written
+    return value

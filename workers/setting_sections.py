@@ -1,0 +1,263 @@
+"""The sections of the settings, and the contradictions each refuses. Values only: nothing here reads a file or the environment.
+
+Every field has a description: it is the line of the settings table.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+LAST_PORT = 65_535
+PREFIX = "NANOTRIAGE_"
+GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+
+
+class Section(BaseModel):
+    """A value that cannot change, refuses words it does not know, and quotes no input in its errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def _off(value: object) -> object:
+    """Neither TOML nor the environment has a null: `off` and `none` stand for it."""
+    return None if isinstance(value, str) and value.lower() in {"off", "none"} else value
+
+
+def _path_of_secret(path: Path) -> Path:
+    if path.name.startswith("sk-"):
+        raise ValueError("should be the path of a file that holds the secret, and looks like the secret itself")
+    return path
+
+
+def _broker_list(brokers: str) -> str:
+    for broker in brokers.split(","):
+        host, colon, port = broker.strip().rpartition(":")
+        if not (host and colon and port.isdecimal() and 0 < int(port) <= LAST_PORT):
+            raise ValueError("should be host:port, or several of them separated by commas")
+    return brokers
+
+
+def _base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("should be an http:// or https:// URL, such as https://api.openai.com/v1")
+    if parts.username or parts.password or parts.query:
+        raise ValueError("may not carry credentials or a query: use model.api_key_file")
+    return url.rstrip("/")
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Security = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+SecretPath = Annotated[Path, AfterValidator(_path_of_secret)]
+
+
+class KafkaSettings(Section):
+    """The cluster, and our name in it."""
+
+    brokers: Annotated[str, AfterValidator(_broker_list)] = Field(
+        default="127.0.0.1:9092", description="host:port, comma separated"
+    )
+    group: GroupName = Field(default="nanotriage", description="consumer group")
+    app: GroupName = Field(default="nanotriage", description="first part of every transactional id")
+    security: Annotated[Security, BeforeValidator(_upper)] = Field(default="PLAINTEXT", description="security protocol")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="SASL mechanism"
+    )
+    username: str | None = Field(default=None, min_length=1, description="SASL user")
+    password_file: SecretPath | None = Field(default=None, description="file that holds the SASL password")
+    password: SecretStr | None = Field(default=None, description="SASL password; from the environment only")
+    ca_file: Path | None = Field(default=None, description="PEM file of the authorities that signed the brokers' certificates")
+    cert_file: Path | None = Field(default=None, description="PEM file of our own certificate (mutual TLS)")
+    key_file: Path | None = Field(default=None, description="PEM file of our certificate's private key")
+    group_instance_id: GroupName | None = Field(
+        default=None, description="static membership (KIP-345): unique and stable per worker"
+    )
+    session_timeout_seconds: float = Field(
+        default=15, ge=6, le=1800, description="a worker silent for so long loses its partitions"
+    )
+    stream_epoch: int = Field(
+        default=1, ge=1, description="raise it when a topic was deleted and made anew: part of every event id"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for problem in _security_problems(self):
+            raise ValueError(problem)
+        return self
+
+
+def _security_problems(kafka: KafkaSettings) -> list[str]:
+    sasl, tls = kafka.security.startswith("SASL"), kafka.security.endswith("SSL")
+    problems = []
+    if kafka.password is not None and kafka.password_file is not None:
+        problems.append("password and password_file are both set: keep one")
+    if sasl:
+        missing = [name for name in ("sasl_mechanism", "username") if getattr(kafka, name) is None]
+        problems += [f"security {kafka.security} needs {name}" for name in missing]
+    if sasl and kafka.password is None and kafka.password_file is None:
+        problems.append(f"security {kafka.security} needs password_file")
+    if not sasl:
+        problems += [
+            f"{name} is set but security is {kafka.security}: use SASL_SSL, or remove {name}"
+            for name in ("sasl_mechanism", "username", "password_file", "password")
+            if getattr(kafka, name) is not None
+        ]
+    if not tls:
+        problems += [
+            f"{name} is set but security {kafka.security} uses no TLS: use {'SASL_SSL' if sasl else 'SSL'}, or remove {name}"
+            for name in ("ca_file", "cert_file", "key_file")
+            if getattr(kafka, name) is not None
+        ]
+    if (kafka.cert_file is None) != (kafka.key_file is None):
+        problems.append("cert_file and key_file belong together: set both or none")
+    return problems
+
+
+class DeliverySettings(Section):
+    """How events are published. There is one mode: events and positions commit in one transaction."""
+
+    mode: Literal["exactly_once"] = Field(default="exactly_once", description="delivery guarantee")
+    commit_seconds: float = Field(default=0.2, gt=0, le=30, description="pause between two commits of a partition")
+    order: Literal["key", "partition", "none"] = Field(
+        default="key", description="whose events keep the order of their messages"
+    )
+
+
+class Price(Section):
+    """US dollars per million tokens."""
+
+    input: float = Field(ge=0)
+    cached: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+    def dollars(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
+        """Return the cost of a call; `cached_tokens` are part of `input_tokens`, as providers report them."""
+        fresh = input_tokens - cached_tokens
+        return (fresh * self.input + cached_tokens * self.cached + output_tokens * self.output) / 1_000_000
+
+
+class ModelSettings(Section):
+    """The model, behind an OpenAI-compatible endpoint."""
+
+    base_url: Annotated[str, AfterValidator(_base_url)] = Field(default="https://api.openai.com/v1", description="endpoint")
+    name: str = Field(default="gpt-6-luna", min_length=1, description="model")
+    api_key_file: SecretPath | None = Field(
+        default=None, description="file that holds the API key; read again when it is refused"
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="API key; from the environment only. OPENAI_API_KEY is read for OpenAI's own endpoint and no other",
+    )
+    organization: str | None = Field(default=None, min_length=1, description="OpenAI organization")
+    project: str | None = Field(default=None, min_length=1, description="OpenAI project")
+    timeout_seconds: float = Field(default=60, gt=0, le=900, description="longest wait for one answer")
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = Field(
+        default=None, description="effort to ask for; unset leaves it to what the endpoint was found to take"
+    )
+    logprobs: Literal["auto", "on", "off"] = Field(
+        default="auto", description="token probabilities; auto asks the endpoint once"
+    )
+    temperature: Annotated[float | None, BeforeValidator(_off)] = Field(default=0, ge=0, le=2, description="off leaves it out")
+    max_output_tokens_per_item: int = Field(default=120, ge=8, le=4096, description="room for the answer about one message")
+    concurrency: int = Field(default=8, ge=1, le=1024, description="calls in flight at most")
+    prices: dict[str, Price] = Field(
+        default_factory=dict, description="US dollars per million tokens by model: input, cached, output; none is unknown"
+    )
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.api_key is not None and self.api_key_file is not None:
+            raise ValueError("api_key and api_key_file are both set: keep one")
+        return self
+
+    def price(self) -> Price | None:
+        """Return the model's price, also under its dated name (`gpt-5-nano-2025-08-07`); None when it is unknown."""
+        return self.prices.get(self.name) or self.prices.get(DATED.sub("", self.name))
+
+    def is_openai(self) -> bool:
+        """Return whether the endpoint is OpenAI's own, so that OPENAI_API_KEY was meant for it."""
+        parts = urlsplit(self.base_url)
+        host = parts.hostname or ""
+        return parts.scheme == "https" and (host == "api.openai.com" or host.endswith(".api.openai.com"))
+
+
+class BatchingSettings(Section):
+    """When a micro-batch is closed, and how much may wait."""
+
+    max_items: int = Field(default=16, ge=1, le=256, description="messages in one call at most")
+    max_tokens: int = Field(default=6000, ge=256, description="tokens of message text in one call at most")
+    linger_seconds: float = Field(default=0.2, ge=0, le=60, description="longest wait of a message for company")
+    max_waiting: int = Field(default=2000, ge=1, le=1_000_000, description="messages held at most; consuming pauses above it")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.max_waiting < self.max_items:
+            raise ValueError(f"max_waiting {self.max_waiting} is below max_items {self.max_items}: no batch could fill")
+        return self
+
+
+class HealthSettings(Section):
+    """Where /live, /ready and /metrics answer."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container")
+    port: Annotated[int | None, BeforeValidator(_off)] = Field(
+        default=8080, ge=0, le=LAST_PORT, description="0 is any free port, off is none"
+    )
+
+
+class LogSettings(Section):
+    """What is written to stderr."""
+
+    format: Literal["auto", "json", "console"] = Field(default="auto", description="auto is console on a terminal, else json")
+    level: Annotated[Level, BeforeValidator(_upper)] = Field(default="INFO", description="least level written")
+
+
+class Settings(BaseSettings):
+    """Everything a worker may be told. Frozen; contradictions are refused here."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    model: ModelSettings = ModelSettings()
+    batching: BatchingSettings = BatchingSettings()
+    health: HealthSettings = HealthSettings()
+    logs: LogSettings = LogSettings()
+    stop_seconds: float = Field(default=25, gt=0, le=600, description="one deadline for a graceful stop")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic-settings passes all of them by name)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keep the constructor pure: only its arguments count."""
+        return (init_settings,)

@@ -1,0 +1,157 @@
+"""Wiring: the one place where parts meet. Plain constructor calls; clocks, chance and the environment enter here."""
+
+import random
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from schemas.reply import code_books
+from schemas.task import Task
+from schemas.verdict import SignalKind
+from topics.codec import Codec
+from topics.connection import Connection, Plaintext, Sasl, Security, Tls
+from topics.errors import LogRefused
+from topics.kafka import IntakeTimings, KafkaLog
+from topics.lane import LaneRules
+from topics.ledger import Order
+from topics.log import Log
+from topics.source import Source
+from workers.asking.openai_model import Endpoint, OpenAIModel
+from workers.asking.prompt import Dialect
+from workers.asking.retry import Patience
+from workers.asking.route import Route
+from workers.batching.feeder import Feeder
+from workers.batching.tokens import TokenRatio
+from workers.batching.window import Limits, Window
+from workers.judging.confidence import Scorer
+from workers.judging.reading import Reader
+from workers.judging.verdicts import Judge, UserCode
+from workers.line import Entry, Gate, Line
+from workers.pipeline import Clocks, Pipeline
+from workers.routing import Router, Shrinker, dead_topics
+from workers.secrets import kafka_password, model_api_key
+from workers.setting_sections import KafkaSettings, ModelSettings, Settings
+from workers.taskfiles import LoadedTask
+from workers.watch import Watch
+
+
+def connection_of(kafka: KafkaSettings) -> Connection:
+    """Return how to reach the cluster. A password file is read anew for each client, so a rotated one is taken up."""
+    tls = Tls(kafka.ca_file, kafka.cert_file, kafka.key_file)
+    security: Security
+    match kafka.security:
+        case "PLAINTEXT":
+            security = Plaintext()
+        case "SSL":
+            security = tls
+        case "SASL_PLAINTEXT" | "SASL_SSL":
+            if kafka.sasl_mechanism is None or kafka.username is None:
+                raise RuntimeError("settings let SASL through without a mechanism and a user")
+            encrypted = tls if kafka.security == "SASL_SSL" else None
+            security = Sasl(kafka.sasl_mechanism, kafka.username, lambda: _password(kafka), encrypted)
+        case _:
+            assert_never(kafka.security)
+    return Connection(kafka.brokers, security, client_id=kafka.app)
+
+
+def kafka_log(kafka: KafkaSettings) -> KafkaLog:
+    """Return the log on the cluster of the settings; nothing is connected yet."""
+    timings = IntakeTimings(session=kafka.session_timeout_seconds, heartbeat=kafka.session_timeout_seconds / 5)
+    return KafkaLog(connection_of(kafka), timings=timings, instance_id=kafka.group_instance_id)
+
+
+def openai_model(model: ModelSettings) -> OpenAIModel:
+    """Return the model behind the settings' endpoint. Raises SettingsRefused for a key file that cannot be read."""
+    model_api_key(model)  # a refused key file is said at start, not at the first call
+
+    def key() -> str:
+        secret = model_api_key(model)
+        return secret.get_secret_value() if secret is not None else ""
+
+    return OpenAIModel(
+        Endpoint(
+            base_url=model.base_url,
+            api_key=key,
+            organization=model.organization,
+            project=model.project,
+            timeout_seconds=model.timeout_seconds,
+            connections=2 * model.concurrency,
+        )
+    )
+
+
+def dialect_of(model: ModelSettings) -> Dialect:
+    """Return what the route is asked with; the signal is settled by asking (`workers.asking.route`)."""
+    return Dialect(
+        model=model.name,
+        signal=SignalKind.LOGPROBS,
+        temperature=model.temperature,
+        reasoning_effort=model.reasoning_effort,
+        store=False if model.is_openai() else None,
+        output_tokens_per_item=model.max_output_tokens_per_item,
+    )
+
+
+def secure_draw(below: int) -> int:
+    """Return a number below the bound that nobody can guess: refs are drawn with it."""
+    return secrets.randbelow(below)
+
+
+def build_line(loaded: LoadedTask, route: Route, settings: Settings, stream: str) -> Line:
+    """Return the stages of one task."""
+    task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
+    signal = route.prompt.dialect.signal
+    window: Window[Entry] = Window(
+        Limits(batching.max_items, batching.max_tokens, batching.linger_seconds),
+        (lambda entry: entry.message.tenant) if task.separate_tenants else (lambda _: None),
+    )
+    return Line(
+        task=task,
+        codec=Codec(task.source),
+        ratio=TokenRatio(),
+        feeder=Feeder(window, slots=settings.model.concurrency, max_waiting=batching.max_waiting, clock=time.monotonic),
+        route=route,
+        patience=Patience(),
+        reader=Reader(books, [name for name in task.fields if name not in books], banded=signal is SignalKind.BAND),
+        scorer=Scorer(books) if signal is SignalKind.LOGPROBS else None,
+        judge=Judge(task, UserCode(loaded.reply_model, loaded.functions)),
+        router=Router(task, stream),
+        gate=Gate(),
+    )
+
+
+def build_source(log: Log, tasks: Sequence[Task], settings: Settings, watch: Watch) -> Source:
+    """Return the source over the tasks' topics."""
+    shrink = Shrinker({topic: dead for task in tasks for topic, dead in dead_topics(task).items()})
+    rules = LaneRules(
+        group=settings.kafka.group,
+        app=settings.kafka.app,
+        order=Order(settings.delivery.order),
+        shrink=shrink,
+        commit_seconds=settings.delivery.commit_seconds,
+    )
+    return Source(log, rules, watch.lane, time.monotonic)
+
+
+def build_pipeline(source: Source, lines: Mapping[str, Line], watch: Watch) -> Pipeline:
+    """Return the pipeline, on the real clocks."""
+    return Pipeline(source, lines, watch, Clocks(time.monotonic, time.time, random.random))
+
+
+async def require_topics(log: Log, tasks: Sequence[Task]) -> None:
+    """Raise LogRefused for the first topic of the tasks that does not exist, before anything is consumed."""
+    for task in tasks:
+        for topic in [task.source.topic, *sorted(task.routes.topics())]:
+            if not await log.partitions(topic):
+                raise LogRefused(f"topic {topic} of task {task.name} does not exist: create it with `nanotriage topics apply`")
+
+
+def stream_name(cluster_id: str, settings: Settings) -> str:
+    """Return the name under which event ids are unique: the cluster and the stream's epoch."""
+    return f"{cluster_id}/{settings.kafka.stream_epoch}"
+
+
+def _password(kafka: KafkaSettings) -> str:
+    secret = kafka_password(kafka)
+    return secret.get_secret_value() if secret is not None else ""
