@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit golden broker packaging bench chaos lock clean
+.PHONY: help demo test check golden simulation simulate broker packaging bench chaos lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +26,7 @@ DEMO_FLAGS := $(if $(BROKERS),--brokers $(BROKERS)) $(if $(MODEL_URL),--model-ur
 demo: $(READY) ## the main job on a real Kafka and a local model: no key, no broker, no Docker
 	$(BIN)/nanotriage demo $(DEMO_FLAGS)
 
-test: check broker packaging ## everything CI runs
+test: check simulation broker packaging ## everything CI runs
 
 check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no broker, about a minute
 	$(BIN)/ruff check .
@@ -34,6 +34,12 @@ check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(PYTEST) tests/unit tests/properties tests/golden tests/docs tests/contracts -m "not broker and not local_model and not llm"
+
+simulation: $(READY) ## seeded runs on a virtual clock: kills, zombies, lost answers, outages
+	PYTHONHASHSEED=0 $(PYTEST) tests/simulation
+
+simulate: $(READY) ## replay one seed: make simulate SEED=7
+	PYTHONHASHSEED=0 SEED=$(SEED) $(PYTEST) tests/simulation -k ends_once
 
 broker: $(READY) ## contracts and main job on a real Kafka and on real model servers
 	$(PYTEST) tests/contracts -m "broker or local_model or llm"

@@ -1,4 +1,4 @@
-"""The log as the worker sees it: what Kafka and the log in memory both promise (tests/contracts/test_log.py).
+"""The log as the worker sees it: what Kafka and the log in memory both promise (tests/contracts/test_log*.py).
 
 Three parts: an `Intake` is this process's membership of a consumer group, a `Writer` is one lane's transactional
 producer, `Log` makes both and answers questions about offsets. No method leaks an exception that is not in

@@ -28,6 +28,7 @@ _JSON = ("content-type", b"application/json")
 _BYTES = ("content-type", b"application/octet-stream")
 _SPEC = ("ce_specversion", b"1.0")
 _TRACE = ("traceparent", "tracestate")
+_NAMES_RECORD = ("ce_specversion", "ce_id", "ce_source", "ce_type", "nt_topic", "nt_partition", "nt_offset", "nt_reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,11 @@ class Router:
 
 
 class Shrinker:
-    """Makes an event publishable that the log calls too large. Never gives one up: a record owes an event.
+    """Makes an event smaller that the log calls too large. Never gives one up: a record owes an event.
 
-    An answered event becomes a dead letter without a value; a dead letter keeps the first 64 KiB of its value, then none.
-    What was left out is told by size and SHA-256.
+    An answered event becomes a dead letter without a value. A dead letter loses, one call at a time: what is beyond 64 KiB
+    of its value and the original headers, the value, the key, and every header that does not name its record. What was left
+    out of the value is told by size and SHA-256.
     """
 
     def __init__(self, dead_topics: Mapping[str, str]) -> None:
@@ -140,26 +142,38 @@ class Shrinker:
 
     def __call__(self, event: Outgoing) -> Outgoing:
         dead = self._dead_topics.get(event.topic, event.topic)
-        value = event.value or b""
-        names = {name for name, _ in event.headers}
-        if dead == event.topic and "nt_cut_bytes" not in names and len(value) > _CUT_BYTES:
-            kept: bytes | None = value[:_CUT_BYTES]
-        else:
-            kept = None
-        headers = [(n, v) for n, v in event.headers if not n.startswith(ORIGINAL_HEADER) and n not in _TRACE]
+        headers = tuple((n, v) for n, v in event.headers if not n.startswith(ORIGINAL_HEADER) and n not in _TRACE)
         if dead != event.topic:
             dead_type = ("ce_type", EventKind.DEAD.event_type.encode())
-            headers = [dead_type if name == "ce_type" else (name, v) for name, v in headers]
-            headers.append(("nt_reason", Refusal.EVENT_TOO_LARGE.value.encode()))
-        if "nt_cut_bytes" not in names:
-            headers.append(("nt_cut_bytes", b"%d" % len(value)))
-            headers.append(("nt_cut_sha256", hashlib.sha256(value).hexdigest().encode()))
-        return Outgoing(dead, event.key if len(event.key or b"") <= _CUT_BYTES else None, kept, tuple(headers))
+            headers = tuple(dead_type if name == "ce_type" else (name, v) for name, v in headers)
+            headers += (("nt_reason", Refusal.EVENT_TOO_LARGE.value.encode()), *_told(event))
+            return Outgoing(dead, event.key, None, headers)
+        told = headers if event.value is None else headers + _told(event)
+        shortened = event.value[:_CUT_BYTES] if event.value is not None else None
+        smaller_ones = (
+            Outgoing(dead, event.key, shortened, headers if shortened == event.value else told),
+            Outgoing(dead, event.key, None, told),
+            Outgoing(dead, None, None, told),
+            Outgoing(dead, None, None, tuple((n, v) for n, v in headers if n in _NAMES_RECORD)),
+        )
+        return next((smaller for smaller in smaller_ones if _size(smaller) < _size(event)), event)
 
 
 def dead_topics(task: Task) -> dict[str, str]:
     """Return the dead-letter topic for each topic the task publishes to."""
     return dict.fromkeys(task.routes.topics(), task.routes.dead)
+
+
+def _told(event: Outgoing) -> Headers:
+    if any(name == "nt_cut_bytes" for name, _ in event.headers):
+        return ()  # of the whole value, when it was first cut
+    value = event.value or b""
+    return (("nt_cut_bytes", b"%d" % len(value)), ("nt_cut_sha256", hashlib.sha256(value).hexdigest().encode()))
+
+
+def _size(event: Outgoing) -> int:
+    headers = sum(len(name.encode()) + len(value) for name, value in event.headers)
+    return len(event.key or b"") + len(event.value or b"") + headers
 
 
 def _field_value(result: FieldResult) -> dict[str, Any]:

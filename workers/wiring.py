@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from schemas.reply import code_books
@@ -98,7 +98,9 @@ def secure_draw(below: int) -> int:
     return secrets.randbelow(below)
 
 
-def build_line(loaded: LoadedTask, route: Route, settings: Settings, stream: str) -> Line:
+def build_line(
+    loaded: LoadedTask, route: Route, settings: Settings, stream: str, clock: Callable[[], float] = time.monotonic
+) -> Line:
     """Return the stages of one task."""
     task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
     signal = route.prompt.dialect.signal
@@ -110,7 +112,7 @@ def build_line(loaded: LoadedTask, route: Route, settings: Settings, stream: str
         task=task,
         codec=Codec(task.source),
         ratio=TokenRatio(),
-        feeder=Feeder(window, slots=settings.model.concurrency, max_waiting=batching.max_waiting, clock=time.monotonic),
+        feeder=Feeder(window, slots=settings.model.concurrency, max_waiting=batching.max_waiting, clock=clock),
         route=route,
         patience=Patience(),
         reader=Reader(books, [name for name in task.fields if name not in books], banded=signal is SignalKind.BAND),
@@ -121,7 +123,9 @@ def build_line(loaded: LoadedTask, route: Route, settings: Settings, stream: str
     )
 
 
-def build_source(log: Log, tasks: Sequence[Task], settings: Settings, watch: Watch) -> Source:
+def build_source(
+    log: Log, tasks: Sequence[Task], settings: Settings, watch: Watch, clock: Callable[[], float] = time.monotonic
+) -> Source:
     """Return the source over the tasks' topics."""
     shrink = Shrinker({topic: dead for task in tasks for topic, dead in dead_topics(task).items()})
     rules = LaneRules(
@@ -131,7 +135,7 @@ def build_source(log: Log, tasks: Sequence[Task], settings: Settings, watch: Wat
         shrink=shrink,
         commit_seconds=settings.delivery.commit_seconds,
     )
-    return Source(log, rules, watch.lane, time.monotonic)
+    return Source(log, rules, watch.lane, clock)
 
 
 def build_pipeline(source: Source, lines: Mapping[str, Line], watch: Watch) -> Pipeline:

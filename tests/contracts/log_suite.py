@@ -238,4 +238,9 @@ async def until_owned(count: int, *members: Member) -> None:
         assert time.monotonic() < deadline, f"the group did not settle: {[member.told for member in members]}"
 
 
-__all__ = ["Bench", "KafkaBench", "Member", "MemoryBench", "new_name", "seek_all", "until_owned"]
+def at(partition, offset, metadata=""):
+    return Committed(Position.restored(partition, offset), metadata)
+
+
+def values(records):
+    return [record.value for record in records]

@@ -1,4 +1,4 @@
-"""The log in memory: the same promises as Kafka's (tests/contracts/test_log.py), for tests, simulation and dry runs."""
+"""The log in memory: the same promises as Kafka's (tests/contracts/test_log*.py), for tests, simulation and dry runs."""
 
 from topics.memory.cluster import MemoryCluster
 from topics.memory.log import MemoryLog

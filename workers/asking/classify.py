@@ -24,9 +24,11 @@ _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation"})
 _TOO_BIG_CODES = frozenset({"context_length_exceeded", "string_above_max_length", "request_too_large"})
 _TOO_BIG_WORDS = ("context length", "context size", "maximum context", "too many tokens", "exceed_context")
 _MAX_DETAIL = 200
+_MAX_CODE = 80
 
-_OK, _UNAUTHORIZED, _NO_CREDIT, _FORBIDDEN, _NOT_FOUND = 200, 401, 402, 403, 404
-_TIMEOUT, _CONFLICT, _TOO_LARGE, _TOO_EARLY, _TOO_MANY, _SERVER = 408, 409, 413, 425, 429, 500
+_OK, _UNAUTHORIZED, _NO_CREDIT, _NOT_FOUND = 200, 401, 402, 404
+_TIMEOUT, _CONFLICT, _TOO_LARGE, _TOO_EARLY, _TOO_MANY, _SERVER, _UNAVAILABLE = 408, 409, 413, 425, 429, 500, 503
+_LATER = frozenset({_TIMEOUT, _CONFLICT, _TOO_EARLY, _TOO_MANY, _UNAVAILABLE})
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Answer | Fault | Unclear:
@@ -38,11 +40,10 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -
     if status == _OK:
         if not isinstance(parsed, dict):
             return TryAgain("the route answered 200 with a body that is not a JSON object")
-        if isinstance(error := parsed.get("error"), dict):
+        if error := _error_of(parsed):
             return _fault(_status_inside(error), headers, error, now)
         return _answer(parsed, headers)
-    error = parsed.get("error") if isinstance(parsed, dict) else None
-    return _fault(status, headers, error if isinstance(error, dict) else {}, now)
+    return _fault(status, headers, _error_of(parsed), now)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
@@ -54,27 +55,37 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
         return seconds
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now) if value else None
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, LookupError, OSError):
         return None
 
 
+def _error_of(parsed: Any) -> Mapping[str, Any]:
+    """Return the error object of a body, empty without one; some servers write its sentence alone."""
+    error = parsed.get("error") if isinstance(parsed, dict) else None
+    if isinstance(error, str) and error:
+        return {"message": error}
+    return error if isinstance(error, dict) else {}
+
+
 def _fault(status: int, headers: Mapping[str, str], error: Mapping[str, Any], now: float) -> Fault | Unclear:
-    code = str(error.get("code") or error.get("type") or "")
-    said = " ".join(str(error.get("message") or "").split())[:_MAX_DETAIL]
+    code = _line(error.get("code") or error.get("type"), _MAX_CODE)
+    said = _line(error.get("message"), _MAX_DETAIL)
     short = f"HTTP {status}" + (f" {code}" if code else "")  # of a text's fault: the provider's sentence may quote the text
     detail = f"{short}: {said}" if said else short
     if code in _BARRED_CODES:
         return Barred(f"{_BARRED_CODES[code]} ({detail})")
     if code in _REFUSED_CODES:
         return Refused(short)
-    if code in _TOO_BIG_CODES or status == _TOO_LARGE or any(word in said.lower() for word in _TOO_BIG_WORDS):
+    if code in _TOO_BIG_CODES or status == _TOO_LARGE:
         return TooBig(short)
-    if status in (_TIMEOUT, _CONFLICT, _TOO_EARLY, _TOO_MANY) or status >= _SERVER:
+    # "Too many tokens" is also what a limit per minute is called, and then no message is at fault.
+    if status not in _LATER and any(word in said.lower() for word in _TOO_BIG_WORDS):
+        return TooBig(short)
+    if status in _LATER or status >= _SERVER:
         return TryAgain(detail, retry_after_seconds(headers, now))
-    hints = {
+    hints = {  # 403 is not among them: a moderated text gets it, too
         _UNAUTHORIZED: "the provider refuses the API key: check the key file",
         _NO_CREDIT: "the provider says that the credit is spent: add credit",
-        _FORBIDDEN: "the provider forbids this account the model or the region: check its permissions",
         _NOT_FOUND: "the provider does not know the model or the address: check the model's name and the base URL",
     }
     return Barred(f"{hints[status]} ({detail})") if status in hints else Unclear(short, said)
@@ -105,8 +116,8 @@ def _answer(parsed: Mapping[str, Any], headers: Mapping[str, str]) -> Answer | F
         cut=finish == "length",
         tokens=_tokens(choice.get("logprobs")),
         usage=_usage(parsed.get("usage")),
-        model=str(parsed.get("model") or ""),
-        request_id=headers.get("x-request-id") or str(parsed.get("id") or ""),
+        model=_line(parsed.get("model"), _MAX_DETAIL),
+        request_id=_line(headers.get("x-request-id") or parsed.get("id"), _MAX_DETAIL),
     )
 
 
@@ -126,19 +137,25 @@ def _tokens(logprobs: Any) -> Sequence[Token]:
 
 def _bytes_of(token: Mapping[str, Any]) -> bytes:
     raw = token.get("bytes")
-    return bytes(raw) if raw is not None else str(token["token"]).encode()
+    text: str = token["token"]
+    return bytes(raw) if isinstance(raw, list) else text.encode()
 
 
 def _usage(usage: Any) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
     details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return Usage(_count(usage.get("prompt_tokens")), _count(cached), _count(usage.get("completion_tokens")))
+    read = _count(usage.get("prompt_tokens"))
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    return Usage(read, min(read, cached), _count(usage.get("completion_tokens")))
 
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _line(value: Any, most: int) -> str:
+    return " ".join(str(value).split())[:most] if isinstance(value, str | int) else ""
 
 
 def _number(value: str | None) -> float | None:

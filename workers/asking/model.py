@@ -69,7 +69,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """An answer came and cannot be used: no JSON body, no choice, an error inside a 200."""
+    """An answer came and cannot be used: no choice or no content in it, or the route refuses one of the texts."""
 
     why: str
 

@@ -14,7 +14,9 @@ import httpx2
 import openai
 
 from workers.asking.classify import classify
-from workers.asking.model import Answer, Broken, Fault, Question, TryAgain, Unclear
+from workers.asking.model import Answer, Barred, Fault, Question, TryAgain, Unclear
+
+_NO_KEY = "none"  # the package insists on one; a local endpoint ignores it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,13 @@ class OpenAIModel:
         timeout = httpx2.Timeout(endpoint.timeout_seconds)
         self._endpoint = endpoint
         self._wall_clock = wall_clock
-        self._headers = _headers(endpoint)
-        self._client = openai.AsyncOpenAI(
-            api_key=endpoint.api_key() or "none",
+        self._client = _Client(
+            api_key=_NO_KEY,
             admin_api_key="",
             base_url=endpoint.base_url,
             organization=endpoint.organization or "",
             project=endpoint.project or "",
+            webhook_secret="",
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout, follow_redirects=False),
@@ -54,43 +56,44 @@ class OpenAIModel:
     async def ask(self, question: Question) -> Answer | Fault | Unclear:
         seconds = self._endpoint.timeout_seconds
         try:
-            self._client.api_key = self._endpoint.api_key() or "none"
+            self._client.api_key = self._endpoint.api_key() or _NO_KEY
+        except Exception as error:  # noqa: BLE001  # a key file may be gone while it is rotated; the caller's errors are its own
+            return Barred(f"the API key cannot be had: {error}")
+        try:
             async with asyncio.timeout(seconds):
-                response = await self._client.post(
-                    "/chat/completions",
-                    cast_to=httpx2.Response,
-                    content=question.body,
-                    options={"headers": self._headers, "max_retries": 0},
-                )
+                response = await self._client.post("/chat/completions", cast_to=httpx2.Response, content=question.body)
         except openai.APIStatusError as error:
-            return classify(error.response.status_code, error.response.headers, error.response.content, self._wall_clock())
+            response = error.response
         except (TimeoutError, openai.APITimeoutError):
             return TryAgain(f"no answer within {seconds:g} s, or no connection")
         except openai.APIConnectionError as error:
             return TryAgain(f"no connection to the model: {_cause(error)}")
-        except (openai.OpenAIError, httpx2.HTTPError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  # the contract is to never raise, and three packages lie below
             return TryAgain(f"the call failed: {_cause(error)}")
-        try:
-            return classify(response.status_code, response.headers, response.content, self._wall_clock())
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            return Broken(f"the answer cannot be read: {type(error).__name__}")
+        return classify(response.status_code, response.headers, response.content, self._wall_clock())
 
     async def close(self) -> None:
         await self._client.close()
 
 
-def _headers(endpoint: Endpoint) -> dict[str, str | openai.Omit]:
-    """Leave out headers that are empty, and those that tell a third party about this machine."""
-    headers: dict[str, str | openai.Omit] = {
-        "Content-Type": "application/json",
-        "X-Stainless-OS": openai.omit,
-        "X-Stainless-Arch": openai.omit,
-    }
-    if not endpoint.organization:
-        headers["OpenAI-Organization"] = openai.omit
-    if not endpoint.project:
-        headers["OpenAI-Project"] = openai.omit
-    return headers
+class _Client(openai.AsyncOpenAI):
+    """Sends the key, what is named here and nothing else.
+
+    The package would add the headers of OPENAI_CUSTOM_HEADERS, whatever the address, and tell about this machine.
+    """
+
+    @property
+    def default_headers(self) -> dict[str, str | openai.Omit]:
+        headers: dict[str, str | openai.Omit] = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": self.user_agent,
+        }
+        if self.organization:
+            headers["OpenAI-Organization"] = self.organization
+        if self.project:
+            headers["OpenAI-Project"] = self.project
+        return headers
 
 
 def _cause(error: BaseException) -> str:

@@ -7,12 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from workers.commands.table import print_json, print_table
+from workers.evaluating.dry_run import DryRun, dry_run
+from workers.evaluating.figures import usage_json, usage_line
+from workers.evaluating.gold import load_gold
+from workers.evaluating.inputs import load_inputs
+from workers.evaluating.metered import Meter
+from workers.evaluating.outcome import Outcome
+from workers.evaluating.report import as_json as report_json
+from workers.evaluating.report import tables
+from workers.evaluating.scores import Report
+from workers.evaluating.scoring import score
 from workers.exits import UserError
+from workers.installation import installed_version
+from workers.modelserver.local_model import LocalModel
+from workers.modelserver.options import DATA, ModelOptions
+from workers.setting_sections import Price
+from workers.settings import load_settings
 from workers.taskfiles import GOLD_FILE, SAMPLE_FILE, LoadedTask, load_task
-
-DATA = Path(".nanotriage")
+from workers.wiring import openai_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,15 @@ class Files:
 
     sample: Path
     gold: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a run has to say. `price` None is unknown."""
+
+    report: Report
+    meter: Meter
+    price: Price | None
 
 
 def evaluate(
@@ -43,12 +70,11 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Label a sample with the worker's own stages and compare with gold labels, which are read when the run is over."""
-    from workers.settings import load_settings  # noqa: PLC0415  # `--help` should not pay for it
-
     if local and (model_url or model or api_key_file):
         raise UserError("--local brings its own model: leave out --model-url, --model and --api-key-file, or --local")
     loaded = load_task(task)
     files = files_of(loaded, data, input_)
+    inputs = load_inputs(files.sample, loaded.task.source, limit)
     flags: dict[str, Any] = {
         "model.base_url": model_url,
         "model.name": model,
@@ -61,8 +87,11 @@ def evaluate(
         if local:
             flags |= stack.enter_context(_local_model(task))
         settings = load_settings({name: value for name, value in flags.items() if value is not None}, config)
-        facts = _run(loaded, files, settings, limit)
-    _show(facts, out, as_json=as_json)
+        meter = Meter()
+        outcomes = _run(DryRun(loaded, inputs, settings, openai_model(settings.model), installed_version()), meter)
+    # Only now, when nobody is left who could see them, are the gold labels opened.
+    measured = Measured(score(loaded.task, load_gold(files.gold, loaded.task), outcomes), meter, settings.model.price())
+    _show(measured, files, out, as_json=as_json)
 
 
 def files_of(loaded: LoadedTask, data: Path | None, sample: Path | None) -> Files:
@@ -85,62 +114,25 @@ def files_of(loaded: LoadedTask, data: Path | None, sample: Path | None) -> File
 @contextmanager
 def _local_model(task: str) -> Iterator[dict[str, Any]]:
     """Run a local labeller meanwhile; give the settings that ask it."""
-    from workers.modelserver.local_model import LocalModel  # noqa: PLC0415
-    from workers.modelserver.options import ModelOptions  # noqa: PLC0415
-
     with LocalModel(ModelOptions(tasks=(task,), data=DATA)) as server:
         yield {"model.base_url": server.base_url, "model.name": server.model}
 
 
-def _run(loaded: LoadedTask, files: Files, settings: Any, limit: int | None) -> "Facts":
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    from workers.evaluating.dry_run import DryRun, dry_run  # noqa: PLC0415
-    from workers.evaluating.gold import load_gold  # noqa: PLC0415
-    from workers.evaluating.inputs import load_inputs  # noqa: PLC0415
-    from workers.evaluating.metered import Meter  # noqa: PLC0415
-    from workers.evaluating.scoring import score  # noqa: PLC0415
-    from workers.installation import installed_version  # noqa: PLC0415
-    from workers.wiring import openai_model  # noqa: PLC0415
-
-    inputs = load_inputs(files.sample, loaded.task.source, limit)
-    meter = Meter()
+def _run(wanted: DryRun, meter: Meter) -> Sequence[Outcome]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task(loaded.task.name, total=len(inputs))
-
-        async def run() -> Any:
-            wanted = DryRun(loaded, inputs, settings, openai_model(settings.model), installed_version())
-            return await dry_run(wanted, meter, lambda done: progress.update(bar, completed=done))
-
-        outcomes = asyncio.run(run())
-    report = score(loaded.task, load_gold(files.gold, loaded.task), outcomes)
-    return Facts(report, meter, settings.model.price(), files)
+        bar = progress.add_task(wanted.loaded.task.name, total=len(wanted.inputs))
+        return asyncio.run(dry_run(wanted, meter, lambda done: progress.update(bar, completed=done)))
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What there is to show."""
+def _show(measured: Measured, files: Files, out: Path | None, *, as_json: bool) -> None:
 
-    report: Any
-    meter: Any
-    price: Any
-    files: Files
-
-
-def _show(facts: Facts, out: Path | None, *, as_json: bool) -> None:
-    from workers.commands.table import print_json, print_table  # noqa: PLC0415
-    from workers.evaluating.figures import usage_json, usage_line  # noqa: PLC0415
-    from workers.evaluating.report import as_json as report_json  # noqa: PLC0415
-    from workers.evaluating.report import tables  # noqa: PLC0415
-
-    report = facts.report
+    report, meter, price = measured.report, measured.meter, measured.price
     value = {
         **report_json(report),
-        "sample": str(facts.files.sample),
-        "gold": str(facts.files.gold),
-        "usage": usage_json(facts.meter, facts.price, report.records),
+        "sample": str(files.sample),
+        "gold": str(files.gold),
+        "usage": usage_json(meter, price, report.records),
     }
     if out is not None:
         _write(out, value)
@@ -150,12 +142,10 @@ def _show(facts: Facts, out: Path | None, *, as_json: bool) -> None:
     for title, heads, rows in tables(report):
         print(f"\n{title}")
         print_table(heads, rows)
-    print(f"\n{usage_line(facts.meter, facts.price, report.records)}.")
+    print(f"\n{usage_line(meter, price, report.records)}.")
 
 
 def _write(out: Path, value: Any) -> None:
-    import orjson  # noqa: PLC0415
-
     try:
         out.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     except OSError as error:

@@ -30,7 +30,8 @@ def usage_line(meter: Meter, price: Price | None, messages: int) -> str:
     """Return one sentence about calls, tokens and cost."""
     calls, tokens = sum(meter.calls.values()), meter.tokens
     models = ", ".join(sorted(meter.models)) or "nobody"
-    said = f"{models} answered {calls} calls: {tokens['input']:,} tokens in ({tokens['cached']:,} cached), {tokens['output']:,} out"
+    counted = f"{tokens['input']:,} tokens in ({tokens['cached']:,} cached), {tokens['output']:,} out"
+    said = f"{models} answered {calls} calls: {counted}"
     dollars = cost(tokens, price)
     if dollars is None or not messages:
         return f"{said}; the price is unknown ([model.prices] of the settings has none for this model)"

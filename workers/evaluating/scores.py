@@ -56,7 +56,7 @@ class ClassScore:
 class LabelScore:
     """One label field. `labelled` counts events on the labelled topics, `answered` escalated ones too.
 
-    The classes are those that occur in gold or in answers, `unknown` included.
+    The classes are those that occur in gold or in answers; `unknown` is one like any other.
     """
 
     labelled: Share
@@ -65,14 +65,17 @@ class LabelScore:
 
     @property
     def macro_f1(self) -> float | None:
-        """The mean of the classes' F1, each class counting the same, over all answered messages."""
-        return sum(one.f1 for one in self.classes) / len(self.classes) if self.classes else None
+        """The mean F1 of the classes that gold has, each counting the same, over all answered messages."""
+        known = [one.f1 for one in self.classes if one.support]
+        return sum(known) / len(known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Extracted values: `gold` ones there are, `found` ones published, `right` ones equal; `same` of `of` messages agree,
-    also where both sides have none."""
+    """Extracted values: `gold` ones there are, `found` ones published, `right` ones equal.
+
+    `same` of `of` messages agree, also where both sides have none.
+    """
 
     gold: int
     found: int

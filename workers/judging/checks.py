@@ -63,8 +63,8 @@ def _user_rule(path: str, function: Callable[[dict[str, Any], str], str | None])
     def rule(values: Mapping[str, Any], text: str) -> Reason | None:
         try:
             violation = function(dict(values), text)
+            return None if violation is None else Reason(Doubt.CHECK_FAILED, None, str(violation)[:_MAX_DETAIL])
         except Exception as error:  # noqa: BLE001  # a user's check may raise anything; the message is escalated, not lost
             return Reason(Doubt.CHECK_FAILED, None, f"{path} raised {type(error).__name__}")
-        return None if violation is None else Reason(Doubt.CHECK_FAILED, None, str(violation)[:_MAX_DETAIL])
 
     return rule

@@ -9,9 +9,9 @@ with all codes' share:
 The denominator is the *mass*: near one when the model wanted to answer with a code at all. Later tokens of a longer code
 are multiplied in while more than one code is still possible; forced ones are skipped, or long codes would look unsure.
 
-Providers report strange things; the signal is refused (`NotScored`), never repaired, when a log-probability is -9999 or
-otherwise below -90, when the chosen token is not among its alternatives with the same log-probability, when the tokens do
-not spell the answer, or when a value cannot be found (openai-python #2227, #2257).
+Providers report strange things; the signal is refused (`NotScored`), never repaired, when the chosen token's log-probability
+is -9999 or otherwise below -90, when any is above zero, when the chosen token is not among its alternatives with the same
+log-probability, when the tokens do not spell the answer, or when a value cannot be found (openai-python #2227, #2257).
 """
 
 import re
@@ -20,14 +20,17 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import exp
 
-from schemas.reply import CodeBook
+from schemas.reply import ITEMS, CodeBook
 from schemas.verdict import Confidence, NotScored
 
 TokenRow = tuple[bytes, float, Sequence[tuple[bytes, float]]]
+Span = tuple[int, int]
 
 _IMPOSSIBLE = -90.0
 _TOLERANCE = 1e-3
 _TRIM = b' \t\r\n":,{}[]'
+_OPENING = re.compile(rb'\s*\{\s*"' + ITEMS.encode() + rb'"\s*:\s*\[')
+_PIECE = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|[][{}"]', re.DOTALL)  # a text, with a colon if it is a key; or a mark
 
 
 class Scorer:
@@ -35,46 +38,90 @@ class Scorer:
 
     def __init__(self, books: Mapping[str, CodeBook]) -> None:
         self._codes = {name: tuple(code.encode() for code in book.codes) for name, book in books.items()}
-        # The key as JSON writes it, so that the same words inside a quoted value (`\"intent\":`) are not taken for it.
-        self._keys = {name: re.compile(rb'(?<!\\)"' + name.encode() + rb'"\s*:\s*"') for name in books}
 
     def score(self, content: str, tokens: Sequence[TokenRow], items: int) -> list[Mapping[str, Confidence | NotScored]]:
-        """Return, for each of the answer's `items` in order, the confidence of each label field."""
+        """Return, for each object among the answer's items in order, the confidence of each label field.
+
+        `items` is how many were asked about; the answer may hold more, or fewer if it was cut.
+        """
+        raw = content.encode("utf-8", "surrogatepass")
+        spelled = _Spelled(tokens, raw)
+        found = text_spans(raw)
+        why = ""
         if not tokens:
-            return [dict.fromkeys(self._codes, NotScored("the answer has no log-probabilities"))] * items
-        raw = content.encode()
-        ends = list(accumulate(len(text) for text, _, _ in tokens))
-        shift = b"".join(text for text, _, _ in tokens).find(raw)
-        if shift < 0:
-            return [dict.fromkeys(self._codes, NotScored("the tokens do not spell the answer"))] * items
-        columns = {name: self._column(name, raw, tokens, ends, shift, items) for name in self._codes}
-        return [{name: column[place] for name, column in columns.items()} for place in range(items)]
-
-    def _column(  # noqa: PLR0917  # six views of one answer, private
-        self, name: str, raw: bytes, tokens: Sequence[TokenRow], ends: Sequence[int], shift: int, items: int
-    ) -> list[Confidence | NotScored]:
-        starts = [match.end() for match in self._keys[name].finditer(raw)]
-        if len(starts) != items:
-            return [NotScored("the label's place in the answer is not clear")] * items
-        results: list[Confidence | NotScored] = []
-        for place, start in enumerate(starts):
-            end = raw.find(b'"', start)
-            code = raw[start:end]
-            scored = _share(code, self._codes[name], _over(tokens, ends, shift + start, shift + end))
-            results.append(scored if isinstance(scored, NotScored) else Confidence(*scored, batch_size=items, place=place))
-        return results
+            why = "the answer has no log-probabilities"
+        elif spelled.shift < 0:
+            why = "the tokens do not spell the answer"
+        if why or found is None:
+            return [dict.fromkeys(self._codes, NotScored(why or "the labels' places in the answer are not clear"))] * items
+        return [
+            {name: _signal(codes, raw, spans.get(name.encode()), spelled, items, place) for name, codes in self._codes.items()}
+            for place, spans in enumerate(found)
+        ]
 
 
-def _over(tokens: Sequence[TokenRow], ends: Sequence[int], start: int, end: int) -> list[tuple[TokenRow, int]]:
-    """Return the tokens that overlap the bytes [start, end), each with how many of these bytes come before it."""
-    first = bisect_right(ends, start)
-    chosen = []
-    for index in range(first, len(tokens)):
-        begins = ends[index] - len(tokens[index][0])
-        if begins >= end:
+class _Spelled:
+    """The tokens, laid over the bytes of the content that they spell; `shift` bytes come before it, -1 if they do not."""
+
+    def __init__(self, tokens: Sequence[TokenRow], raw: bytes) -> None:
+        self.shift = b"".join(text for text, _, _ in tokens).find(raw)
+        self._tokens = tokens
+        self._ends = list(accumulate(len(text) for text, _, _ in tokens))
+
+    def over(self, start: int, end: int) -> list[tuple[TokenRow, int]]:
+        """Return the tokens that overlap the content's bytes [start, end), each with how many of these come before it."""
+        start, end = start + self.shift, end + self.shift
+        chosen = []
+        for index in range(bisect_right(self._ends, start), len(self._tokens)):
+            begins = self._ends[index] - len(self._tokens[index][0])
+            if begins >= end:
+                break
+            chosen.append((self._tokens[index], max(0, begins - start)))
+        return chosen
+
+
+def text_spans(raw: bytes) -> list[dict[bytes, Span | None]] | None:
+    """Return, for each object of the items array, where the text of each key stands; a JSON parser tells no places.
+
+    None stands for a key that is there twice, and for an answer of another shape. The array may be cut. Linear.
+    """
+    opening = _OPENING.match(raw)
+    if opening is None:
+        return None
+    items: list[dict[bytes, Span | None]] = []
+    key: bytes | None = None
+    depth, after = 0, len(raw)
+    for piece in _PIECE.finditer(raw, opening.end()):
+        mark = raw[piece.start() : piece.start() + 1]
+        if mark == b"[" or depth < 0:
+            return None
+        if mark == b"{":
+            depth += 1
+            if depth == 1:
+                items.append({})
+                key = None
+        elif mark in b"}]":
+            depth -= 1
+            after = piece.end()
+        elif piece[1] is None:
+            return items  # cut within a text
+        elif depth == 1 and piece[2] is not None:
+            key = piece[1]
+        elif depth == 1 and key is not None:
+            items[-1][key] = None if key in items[-1] else piece.span(1)
+            key = None
+        if depth < 0:
             break
-        chosen.append((tokens[index], max(0, begins - start)))
-    return chosen
+    return items if depth >= 0 or raw[after:].strip() in (b"", b"}") else None
+
+
+def _signal(
+    codes: Sequence[bytes], raw: bytes, span: Span | None, spelled: _Spelled, items: int, place: int
+) -> Confidence | NotScored:
+    if span is None:
+        return NotScored("the label's place in the answer is not clear")
+    scored = _share(raw[slice(*span)], codes, spelled.over(*span))
+    return scored if isinstance(scored, NotScored) else Confidence(*scored, batch_size=items, place=place)
 
 
 def _share(code: bytes, codes: Sequence[bytes], over: Sequence[tuple[TokenRow, int]]) -> tuple[float, float] | NotScored:
@@ -87,15 +134,17 @@ def _share(code: bytes, codes: Sequence[bytes], over: Sequence[tuple[TokenRow, i
             break  # forced from here on
         if (fault := _fault(text, logprob, alternatives)) is not None:
             return NotScored(fault)
+        written = len(text.strip(_TRIM))
         ours = theirs = 0.0
         for other, other_logprob in alternatives:
             rest = other.strip(_TRIM)
             begun = [c for c in open_codes if rest and c[before:].startswith(rest)]
             if begun:
                 theirs += exp(other_logprob)
-                ours += exp(other_logprob) * (code in begun)
-        if theirs <= 0.0:
-            return NotScored("no label is among the alternatives")
+                # A shorter beginning than the one written may still become another code: it is not ours.
+                ours += exp(other_logprob) * (code in begun and (len(rest) >= written or len(begun) == 1))
+        if ours <= 0.0:
+            return NotScored("the label is not among the alternatives")
         probability *= ours / theirs
         mass = min(mass, theirs)
     return min(1.0, probability), min(1.0, mass)
@@ -108,4 +157,6 @@ def _fault(text: bytes, logprob: float, alternatives: Sequence[tuple[bytes, floa
         return "the chosen token has an impossible log-probability"
     if not any(other == text and abs(other_logprob - logprob) <= _TOLERANCE for other, other_logprob in alternatives):
         return "the chosen token is not among its alternatives"
+    if not all(other_logprob <= _TOLERANCE for _, other_logprob in alternatives):
+        return "an alternative has an impossible log-probability"
     return None

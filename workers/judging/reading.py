@@ -32,7 +32,7 @@ class Unread(StrEnum):
 class Read:
     """What the model said of one message: labels by name (None is unknown), values as written, and its stated band.
 
-    `place` is the item's index in the answer, for finding its tokens.
+    `place` is the item's index among the answer's objects, for finding its tokens.
     """
 
     labels: Mapping[str, str | None]
@@ -97,7 +97,7 @@ def _items(content: str, *, cut: bool) -> list[Any] | None:
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         return complete_items(content) if cut else None
     items = reply.get(ITEMS) if isinstance(reply, dict) else None
-    return items if isinstance(items, list) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else None
 
 
 def complete_items(content: str) -> list[Any] | None:

@@ -1,12 +1,17 @@
 """The default labeller: embeddings with linear heads for labels, rules for extracted values, nothing for free text."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import assert_never
+
+import numpy as np
 
 from schemas.fields import UNKNOWN
 from workers.modelserver.embedder import Embeds, Vector
 from workers.modelserver.extraction import extract
 from workers.modelserver.extraction.statement_line import essence
 from workers.modelserver.head_store import HeadStore, known_labels
+from workers.modelserver.heads import Head
 from workers.modelserver.labeller import (
     Answer,
     ExtractQuestion,
@@ -15,11 +20,28 @@ from workers.modelserver.labeller import (
     Labelled,
     LabelQuestion,
     ParsedRequest,
-    Question,
     TextQuestion,
     Valued,
     ranked,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a label question: its head, the code of each of the head's labels, and the code of `unknown`."""
+
+    name: str
+    head: Head
+    codes: tuple[str, ...]
+    unknown: str | None
+
+    def answer(self, vector: Vector) -> Labelled:
+        unknown = self.head.unknown(vector) if self.unknown is not None else 0.0
+        known = self.head.known(vector) * np.float32(1.0 - unknown)
+        probabilities = dict(zip(self.codes, map(float, known), strict=True))
+        if self.unknown is not None:
+            probabilities[self.unknown] = unknown
+        return Labelled(self.name, ranked(probabilities))
 
 
 class Classifier:
@@ -30,32 +52,28 @@ class Classifier:
         self._heads = heads
 
     def label(self, request: ParsedRequest) -> list[ItemAnswer]:
-        return [self._item(request.questions, item) for item in request.items]
+        asked = [self._known(question) if isinstance(question, LabelQuestion) else question for question in request.questions]
+        return [self._item(asked, item) for item in request.items]
 
-    def _item(self, questions: tuple[Question, ...], item: Item) -> ItemAnswer:
-        needs_vector = any(isinstance(question, LabelQuestion) for question in questions)
+    def _item(self, asked: Sequence[_Known | ExtractQuestion | TextQuestion], item: Item) -> ItemAnswer:
+        needs_vector = any(isinstance(question, _Known) for question in asked)
         vector = self._embedder.embed(essence(item.text)) if needs_vector else None
-        return ItemAnswer(item.ref, tuple(self._answer(question, item.text, vector) for question in questions))
+        return ItemAnswer(item.ref, tuple(_answer(question, item.text, vector) for question in asked))
 
-    def _answer(self, question: Question, text: str, vector: Vector | None) -> Answer:
-        match question:
-            case LabelQuestion():
-                assert vector is not None
-                return self._labelled(question, vector)
-            case ExtractQuestion():
-                return Valued(question.name, extract(question, text))
-            case TextQuestion():
-                return Valued(question.name, None)
-            case _:
-                assert_never(question)
-
-    def _labelled(self, question: LabelQuestion, vector: Vector) -> Labelled:
-        head = self._heads.head(question)
-        names = [label.name for label in known_labels(question)]
-        known = dict(zip(names, map(float, head.known(vector)), strict=True))
+    def _known(self, question: LabelQuestion) -> _Known:
         by_label = {code.label: code.code for code in question.codes}
-        unknown = head.unknown(vector) if UNKNOWN in by_label else 0.0
-        probabilities = {by_label[name]: p * (1.0 - unknown) for name, p in known.items()}
-        if UNKNOWN in by_label:
-            probabilities[by_label[UNKNOWN]] = unknown
-        return Labelled(question.name, ranked(probabilities))
+        codes = tuple(by_label[label.name] for label in known_labels(question))
+        return _Known(question.name, self._heads.head(question), codes, by_label.get(UNKNOWN))
+
+
+def _answer(question: _Known | ExtractQuestion | TextQuestion, text: str, vector: Vector | None) -> Answer:
+    match question:
+        case _Known():
+            assert vector is not None
+            return question.answer(vector)
+        case ExtractQuestion():
+            return Valued(question.name, extract(question, text))
+        case TextQuestion():
+            return Valued(question.name, None)
+        case _:
+            assert_never(question)

@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from workers.modelserver.pieces import Choice, Fixed, Piece
 from workers.modelserver.wire import ChatCall
 
-_WORD = re.compile(r"\w{1,8}|[^\w]{1,8}")
+_RUN = re.compile(r"(?s).{1,12}")  # long tokens: each costs a hundred bytes of log-probabilities
 _LEAST_PROBABILITY = 1e-9
 
 
@@ -40,7 +40,7 @@ def tokenize(pieces: Sequence[Piece]) -> list[Token]:
     for piece in pieces:
         match piece:
             case Fixed(text):
-                tokens += [Token(word, ((word, 1.0),)) for word in _WORD.findall(text)]
+                tokens += [Token(word, ((word, 1.0),)) for word in _RUN.findall(text)]
             case Choice(distribution):
                 tokens.append(Token(distribution[0][0], distribution))
             case _:

@@ -5,6 +5,7 @@ small pool of threads (the embedding model releases the interpreter's lock), so 
 """
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,6 +31,8 @@ THREADS = 2
 BODY_BYTES = 8 * 1024 * 1024
 _IN_FLIGHT = 512  # requests; more are told to come back
 _REQUESTS, _TOKENS = 1_000_000, 1_000_000_000  # a minute, says the header: nothing here is scarce but the processor
+
+_log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,6 +79,9 @@ class ModelServer:
             response = _json(refused.body(), refused.status)
         except web.HTTPException as refused:
             response = _refusal(request, refused)
+        except Exception:  # noqa: BLE001  # the caller gets a 500 in OpenAI's shape, the log gets the rest
+            _log.exception("%s %s", request.method, request.path)
+            response = _json(ApiError(500, "The server failed; its log has the traceback.", code="internal_error").body(), 500)
         finally:
             self._in_flight -= 1
         response.headers["x-request-id"] = f"req_{secrets.token_hex(12)}"

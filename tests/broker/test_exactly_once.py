@@ -1,0 +1,126 @@
+"""The promise, on a real broker: workers are killed and held while they work, and every input has exactly one event.
+
+Each test loads the topic first, lets a nemesis loose on the workers, waits until everything is committed, stops the workers
+and hands the topics to the checker, which knows nothing of how a worker works.
+"""
+
+import random
+import time
+from collections import Counter
+
+import pytest
+
+from tests.broker.stage import Stage, set_stage, tickets
+from tests.broker.workers_under_test import Crew, worker_settings
+from tests.fakes.model_process import FakeModel
+from tests.helpers import until
+
+SEED = 20_260_801
+PACE = {"model__concurrency": 4, "batching__max_items": 8, "batching__max_waiting": 400, "batching__linger_seconds": 0.05}
+SLOW_MODEL = ("--latency-ms", "20", "--jitter-ms", "80", "--codes", "hash", "--seed", str(SEED))
+
+
+def reasked(model: FakeModel, stage: Stage) -> int:
+    """Return how many questions about our texts were asked beyond the first of each."""
+    del stage
+    texts = Counter(model.stats(texts=True)["texts"])
+    return sum(count - 1 for text, count in texts.items() if text.startswith("please cancel"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_kill_9_again_and_again_loses_and_doubles_nothing(bootstrap, tmp_path):
+    """20,000 messages, three workers, one of them killed at every 2,500 messages: one event each, in key order, all committed."""
+    chance = random.Random(SEED)
+    stage = await set_stage(bootstrap, tmp_path)
+    await stage.send(tickets(20_000, keys=500))
+    started = time.monotonic()
+    with FakeModel(*SLOW_MODEL) as model, Crew(stage, worker_settings(stage, model.base_url, **PACE), 3) as crew:
+        kills = 0
+        for target in range(1_000, 19_000, 2_500):
+            await stage.until_progress(target + chance.randrange(1_000), 90)
+            crew.kill_one(chance)
+            kills += 1
+        await stage.until_progress(20_000, 90)
+        seconds = time.monotonic() - started
+        assert crew.stop() == [0, 0, 0]
+        again = reasked(model, stage)
+    verdict = await stage.judge()
+    print(f"\n{kills} kills in {seconds:.0f} s, {again} items asked again; {verdict}")
+    assert verdict.kept, str(verdict)
+    assert (verdict.inputs, verdict.events) == (20_000, 20_000)
+    assert kills >= 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_zombie_publishes_nothing_that_its_heir_has_published(bootstrap, tmp_path):
+    """A worker with calls in flight is held past its session, its partitions go to others, and it wakes up: no event is doubled."""
+    chance = random.Random(SEED)
+    stage = await set_stage(bootstrap, tmp_path)
+    await stage.send(tickets(6_000, keys=200))
+    started = time.monotonic()
+    slow = {**PACE, "model__concurrency": 2, "batching__max_items": 4}
+    with FakeModel(*SLOW_MODEL) as model, Crew(stage, worker_settings(stage, model.base_url, **slow), 3) as crew:
+        for _ in range(2):
+            await stage.until_members(3)
+            victim = chance.choice(crew.running)
+            await until(lambda victim=victim: victim.metric("nanotriage_calls_in_flight") >= 2, 30)
+            victim.hold()
+            await stage.until_members(2)
+            await stage.until_progress(await stage.progress() + 300, 60)
+            victim.release()
+        await stage.until_progress(6_000, 90)
+        seconds = time.monotonic() - started
+        assert crew.stop() == [0, 0, 0]
+        again, fenced = reasked(model, stage), crew.count("commit_in_doubt", result="fenced")
+    verdict = await stage.judge()
+    print(f"\n2 zombies in {seconds:.0f} s, {fenced} commits fenced, {again} items asked again; {verdict}")
+    assert verdict.kept, str(verdict)
+    assert verdict.events == 6_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_the_checker_finds_a_position_taken_from_what_was_received(bootstrap, tmp_path):
+    """Negative control: a worker that commits what it has seen, not what it has published, loses messages when it is killed."""
+    chance = random.Random(SEED)
+    stage = await set_stage(bootstrap, tmp_path)
+    await stage.send(tickets(3_000, keys=100))
+    settings = worker_settings(stage, "", **PACE) | {"BROKEN_RULE": "position_from_received"}
+    with FakeModel(*SLOW_MODEL) as model:
+        settings["NANOTRIAGE_MODEL__BASE_URL"] = model.base_url
+        with Crew(stage, settings, 1, module="tests.broker.broken_worker") as crew:
+            await stage.until_progress(500, 60)
+            crew.kill_one(chance)
+            await stage.until_progress(3_000, 60)
+            crew.stop()
+    verdict = await stage.judge()
+    print(f"\n{verdict}")
+    assert verdict.lost.count > 0, "the checker has no teeth"
+    assert verdict.overcommitted.count == verdict.lost.count
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_the_checker_finds_a_zombie_that_is_not_fenced(bootstrap, tmp_path):
+    """Negative control: with a transactional id per process nobody fences a zombie, and it doubles what its heir published."""
+    stage = await set_stage(bootstrap, tmp_path)
+    await stage.send(tickets(3_000, keys=100))
+    with FakeModel("--latency-ms", "300", "--codes", "hash") as model:
+        slow = {**PACE, "model__concurrency": 8}
+        settings = worker_settings(stage, model.base_url, **slow) | {"BROKEN_RULE": "transactional_id_per_process"}
+        with Crew(stage, settings, 2, module="tests.broker.broken_worker") as crew:
+            await stage.until_members(2)
+            victim = crew.everybody[0]
+            await until(lambda: victim.metric("nanotriage_calls_in_flight") >= 8, 30)
+            victim.hold()
+            await stage.until_members(1)
+            model.control(latency_ms=5)
+            await stage.until_progress(3_000, 60)
+            victim.release()
+            await stage.until_members(2)
+            crew.stop()
+    verdict = await stage.judge()
+    print(f"\n{verdict}")
+    assert verdict.doubled.count > 0, "the checker has no teeth"

@@ -1,0 +1,231 @@
+"""One simulated run: real pipelines, sources and lanes on a cluster in memory, faults by seed, judged from the topics."""
+
+import asyncio
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+
+from schemas.task import Task
+from tests.checker import judge
+from tests.fakes.scripted_model import ScriptedModel
+from tests.simulation.mortal import Life, MortalLog
+from topics.errors import LogUnavailable
+from topics.memory import MemoryCluster
+from workers.asking.model import Broken, Refused, TooBig, TryAgain
+from workers.asking.retry import Patience
+from workers.asking.route import open_route
+from workers.health import Readiness
+from workers.metrics import Metrics
+from workers.pipeline import Clocks, Pipeline
+from workers.settings import load_settings
+from workers.taskfiles import LoadedTask
+from workers.watch import Watch
+from workers.wiring import build_line, build_source, dialect_of
+
+TASK = Task.model_validate(
+    {
+        "name": "simulated",
+        "source": {"topic": "in", "text": "body", "id": "id"},
+        "instructions": "Label.",
+        "fields": {"intent": {"kind": "label", "labels": {"a": "", "b": ""}}},
+        "routes": {"labelled": "labelled", "escalated": "escalated", "dead": "dead"},
+    }
+)
+OUTPUTS = ("labelled", "escalated", "dead")
+GROUP = "nanotriage"
+
+
+class Process:
+    """A worker that can be killed or frozen."""
+
+    def __init__(self, world):
+        self.world = world
+        self.life = Life()
+        self.log = MortalLog(world.cluster.log(), self.life)
+        self.stop = asyncio.Event()
+        self.task = asyncio.ensure_future(self._run())
+
+    async def _run(self):
+        """Start again, as any supervisor would, when the cluster was not there."""
+        while not self.stop.is_set():
+            try:
+                return await self._work()
+            except LogUnavailable:
+                await asyncio.sleep(1)
+
+    async def _work(self):
+        world, clock = self.world, asyncio.get_running_loop().time
+        model = SimulatedModel(world.rng, self.life)
+        route = await open_route(model, TASK, dialect_of(world.settings.model), "off", world.rng.randrange)
+        watch = Watch(Metrics("simulation"), [TASK.name], None, Readiness())
+        loaded = LoadedTask(TASK, Path("task.yaml"), None, None, None, None, {})
+        line = replace(build_line(loaded, route, world.settings, "memory/1", clock), patience=Patience(0.1, 2.0))
+        source = world.source(self.log, watch, clock)
+        pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, world.rng.random))
+        await pipeline.run(self.stop, 20.0)
+
+    def kill(self):
+        """Like kill -9: nothing it does has an effect any more, and the group notices later."""
+        self.life.kill()
+        self._expel()
+
+    def freeze(self):
+        """Like SIGSTOP beyond the session timeout: the group gives its partitions away and it does not know."""
+        self.life.freeze()
+        self._expel()
+
+    async def thaw(self):
+        """Like SIGCONT: it goes on where it was, still believing, until it hears of the rebalance."""
+        self.life.thaw()
+        await asyncio.sleep(self.world.rng.random() * 3)
+        for intake in self.log.intakes:
+            await intake.rejoin()
+
+    async def end(self):
+        self.stop.set()
+        await asyncio.wait({self.task}, timeout=60)
+        self.task.cancel()
+        await asyncio.wait({self.task})
+        if not self.task.cancelled() and (error := self.task.exception()) is not None and not self.life.dead:
+            raise error
+
+    def _expel(self):
+        for intake in self.log.intakes:
+            self.world.cluster.expel(intake)
+
+
+class SimulatedModel(ScriptedModel):
+    """Takes its time and fails by chance; lives and dies with its process."""
+
+    def __init__(self, rng, life):
+        super().__init__()
+        self._rng, self._life, self._calls = rng, life, 0
+
+    async def ask(self, question):
+        self._calls += 1
+        if self._calls > 1:  # the harmless question at the start is answered well
+            self.script = [self._fault()] if self._rng.random() < 0.3 else []
+        await asyncio.sleep(self._rng.expovariate(2.0))
+        await self._life.lives()
+        result = await super().ask(question)
+        await self._life.lives()
+        return result
+
+    def _fault(self):
+        return self._rng.choice(
+            [
+                TryAgain("busy", self._rng.choice([None, 0.5])),
+                TryAgain("down"),
+                lambda items: items[1:],
+                lambda items: [*items, items[0]],
+                lambda items: [{**items[0], "ref": "zzzz"}, *items[1:]],
+                lambda _: "<html>",
+                lambda items: items[::-1],
+                *([TooBig("context")] if self._rng.random() < 0.2 else []),
+                *([Broken("no choice")] if self._rng.random() < 0.2 else []),
+                *([Refused("content")] if self._rng.random() < 0.2 else []),
+            ]
+        )
+
+
+class World:
+    """A cluster, some processes, and what befalls them. `source` is what a negative control replaces."""
+
+    def __init__(self, seed, source=None):
+        self.rng = random.Random(seed)
+        self.cluster = MemoryCluster()
+        self.partitions = self.rng.randint(1, 4)
+        self.cluster.create("in", self.partitions)
+        for topic in OUTPUTS:
+            self.cluster.create(topic, self.rng.randint(1, 3))
+        self.settings = load_settings(
+            {
+                "delivery.commit_seconds": self.rng.choice([0.05, 0.2, 1.0]),
+                "batching.max_items": self.rng.choice([1, 4, 16]),
+                "model.concurrency": self.rng.choice([1, 3, 8]),
+            }
+        )
+        self._source = source or build_source
+        self.processes = []
+        self.sent = 0
+
+    def source(self, log, watch, clock):
+        return self._source(log, [TASK], self.settings, watch, clock)
+
+    async def run(self):
+        """Live through the faults, come to rest, and return the checker's verdict."""
+        self.processes = [Process(self) for _ in range(self.rng.randint(1, 3))]
+        frozen = []
+        for _ in range(self.rng.randint(4, 12)):
+            self.produce(self.rng.randint(0, 25))
+            await asyncio.sleep(self.rng.random() * 2)
+            await self.befall(frozen)
+        self.cluster.down = False
+        self.cluster.changes.tell()
+        for process in frozen:
+            await process.thaw()
+        if not any(not p.life.dead for p in self.processes):
+            self.processes.append(Process(self))
+        await self.rest()
+        for process in self.processes:
+            await process.end()
+        return self.verdict()
+
+    async def befall(self, frozen):
+        running = [p for p in self.processes if not p.life.dead and p not in frozen]
+        chance = self.rng.random()
+        if chance < 0.2 and running:
+            self.rng.choice(running).kill()
+            self.processes.append(Process(self))
+        elif chance < 0.35 and running:
+            process = self.rng.choice(running)
+            process.freeze()
+            frozen.append(process)
+        elif chance < 0.5 and frozen:
+            await frozen.pop(0).thaw()
+        elif chance < 0.7:
+            for _ in range(self.rng.randint(1, 3)):
+                self.cluster.lose_next_commit(applied=self.rng.random() < 0.5)
+        elif chance < 0.78:
+            self.cluster.down = True
+            await asyncio.sleep(self.rng.random() * 20)
+            self.cluster.down = False
+            self.cluster.changes.tell()
+        elif chance < 0.84:
+            self.processes.append(Process(self))
+        elif chance < 0.88 and self.partitions < 6:
+            self.partitions += 1
+            self.cluster.create("in", self.partitions)
+
+    def produce(self, count):
+        for _ in range(count):
+            self.sent += 1
+            key = self.rng.choice([None, b"a", b"b", b"c", b"d"])
+            bad = self.rng.random() < 0.05
+            value = b"\xff" if bad else orjson.dumps({"body": f"text {self.sent}", "id": f"m{self.sent}"})
+            self.cluster.produce("in", key, value)
+
+    async def rest(self):
+        """Wait until every input has an event and every position is committed, for an hour of virtual time at most."""
+        async with asyncio.timeout(3600):
+            while not self.complete():
+                await asyncio.sleep(1)
+
+    def complete(self):
+        events = sum(len(self.cluster.read(topic)) for topic in OUTPUTS)
+        return events >= self.sent
+
+    def verdict(self):
+        outputs = [record for topic in OUTPUTS for record in self.cluster.read(topic)]
+        partitions = self.cluster.partitions("in")
+        committed = {p: self.cluster.committed(GROUP, p) for p in partitions}
+        return judge(self.cluster.read("in"), outputs, committed, identify=identify)
+
+
+def identify(record):
+    try:
+        return orjson.loads(record.value)["id"]
+    except orjson.JSONDecodeError:
+        return f"{record.partition.topic}/{record.partition.number}/{record.offset}"
