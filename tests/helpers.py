@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 10.0, every_seconds: float = 0.01) -> None:
     """Return as soon as the condition holds; raise TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # conditions have no event to wait for
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(every_seconds)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:

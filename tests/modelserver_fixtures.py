@@ -105,7 +105,8 @@ def conforms() -> Callable[[str, Any], None]:
 
     def check(component: str, value: Any) -> None:
         schema = {"$ref": f"#/components/schemas/{component}", "components": components}
-        jsonschema.Draft202012Validator(schema).validate(value)
+        worst = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(value))
+        assert worst is None, f"{component}{worst.json_path[1:]}: {worst.message[:300]}"
 
     return check
 

@@ -16,75 +16,15 @@ Transactional ids are per input partition because aiokafka has no KIP-447: fenci
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import assert_never
 
 from topics.commit_map import UnknownMap, decode
 from topics.errors import LogRefused, LogUnavailable, RecordTooLarge, WriterFenced, WriterLost
-from topics.ledger import Burst, Ledger, Order
+from topics.lane_facts import CommitResult, Committing, LaneFact, LaneRules, LaneState, StateChange
+from topics.ledger import Burst, Ledger
 from topics.log import Log, Writer
 from topics.record import Outgoing, Partition, Position, Receipt
 
-
-class LaneState(StrEnum):
-    """What a lane promises."""
-
-    ACTIVATING = "activating"  # reads and publishes nothing
-    ACTIVE = "active"  # reads, publishes, commits
-    REPLACING = "replacing"  # publishes nothing until it knows what was committed
-    QUARANTINED = "quarantined"  # its commit map cannot be read; only an operator resumes it
-    REFUSED = "refused"  # the broker refuses us; only an operator resumes it
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class LaneRules:
-    """How every lane of a worker works. `shrink` makes an event publishable that the log calls too large."""
-
-    group: str
-    app: str
-    order: Order
-    shrink: Callable[[Outgoing], Outgoing]
-    commit_seconds: float = 0.2
-    burst_records: int = 2_000
-    retry_seconds: float = 0.5
-    fenced_seconds: float = 1.0
-    refused_seconds: float = 10.0
-    close_seconds: float = 3.0
-
-    def transactional_id(self, partition: Partition) -> str:
-        return f"{self.app}.{self.group}.{partition.topic}.{partition.number}"
-
-
-class CommitResult(StrEnum):
-    """How a transaction ended, as far as this lane knows."""
-
-    COMMITTED = "committed"
-    REPLACED = "replaced"
-    FENCED = "fenced"
-
-
-@dataclass(frozen=True, slots=True)
-class Committing:
-    """A fact for metrics and logs: one transaction, its records and how long it took."""
-
-    partition: Partition
-    result: CommitResult
-    records: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """A fact for metrics and logs: a lane's new state, and why if it is not a good one."""
-
-    partition: Partition
-    state: LaneState
-    why: str = ""
-
-
-LaneFact = Committing | StateChange
 Clock = Callable[[], float]
 
 
@@ -111,9 +51,7 @@ class Lane:
     async def run(self, activating: asyncio.Semaphore, seek: Callable[[Position], None]) -> None:
         """Activate, then commit whatever is settled, until closed; then commit once more."""
         try:
-            async with activating:
-                if not await self._activate(seek):
-                    return
+            await self._activate(activating, seek)
             while not self._closing.is_set():
                 await self._until_due()
                 if not self._closing.is_set():
@@ -147,30 +85,49 @@ class Lane:
         await asyncio.wait({task})
         self._become(LaneState.CLOSED)
 
-    async def _activate(self, seek: Callable[[Position], None]) -> bool:
+    async def _activate(self, activating: asyncio.Semaphore, seek: Callable[[Position], None]) -> None:
+        """Try until it succeeds or the lane closes; an operator may mend what refuses us while we wait."""
         while not self._closing.is_set():
-            try:
-                position, done = await self._fence_and_read()
-            except LogUnavailable:
-                await self._pause(self._rules.retry_seconds)
-            except LogRefused as refusal:
-                self._become(LaneState.REFUSED, str(refusal))
-                await self._pause(self._rules.refused_seconds)
-            else:
-                if isinstance(done, UnknownMap):
-                    self._quarantine(position, done)
-                    return False
-                self.ledger = Ledger(position, done, self.epoch, self._rules.order)
-                seek(position)
-                self._become(LaneState.ACTIVE)
-                return True
-        return False
+            async with activating:
+                seconds = await self._try_to_activate(seek)
+            if seconds is None:
+                return
+            await self._pause(seconds)
+
+    async def _try_to_activate(self, seek: Callable[[Position], None]) -> float | None:
+        """Return None when active, else how long to wait before the next try."""
+        try:
+            position, done = await self._fence_and_read()
+        except LogUnavailable:
+            return self._rules.retry_seconds
+        except LogRefused as refusal:
+            self._become(LaneState.REFUSED, str(refusal))
+            return self._rules.refused_seconds
+        if isinstance(done, UnknownMap):
+            self._quarantine(position, done)
+            return self._rules.refused_seconds
+        self.ledger = Ledger(position, done, self.epoch, self._rules.order)
+        seek(position)
+        self._become(LaneState.ACTIVE)
+        return None
 
     async def _fence_and_read(self) -> tuple[Position, frozenset[int] | UnknownMap]:
-        """Order matters: only after `open` is the previous owner's last transaction decided and its offset final."""
+        """Order matters: only after `open` is the previous owner's last transaction decided and its offset final.
+
+        The writer becomes ours only once its past is read back; before that it must never commit.
+        """
         self._drop_writer()
-        writer = self._writer = self._log.writer(self._rules.transactional_id(self.partition), self._rules.group)
-        await writer.open()
+        writer = self._log.writer(self._rules.transactional_id(self.partition), self._rules.group)
+        try:
+            await writer.open()
+            past = await self._read_past()
+        except BaseException:
+            writer.discard()
+            raise
+        self._writer = writer
+        return past
+
+    async def _read_past(self) -> tuple[Position, frozenset[int] | UnknownMap]:
         committed = await self._log.committed(self._rules.group, self.partition)
         if committed is None:
             return await self._log.earliest(self.partition), frozenset()
@@ -259,6 +216,7 @@ class Lane:
         return self.ledger
 
     def _quarantine(self, position: Position, unknown: UnknownMap) -> None:
+        self._drop_writer()
         self._become(LaneState.QUARANTINED, f"the commit map beside offset {position.offset} is unknown: {unknown.why}")
 
     def _become(self, state: LaneState, why: str = "") -> None:

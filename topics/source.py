@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from topics.lane import Clock, Lane, LaneFact, LaneRules, LaneState
+from topics.lane import Clock, Lane
+from topics.lane_facts import LaneFact, LaneRules, LaneState
 from topics.log import Intake, Log
 from topics.record import Outgoing, Partition, Receipt, Record
-
 
 _FULL_SECONDS = 0.02
 

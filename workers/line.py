@@ -11,6 +11,7 @@ from workers.asking.retry import Patience
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.tokens import TokenRatio
+from workers.brake import Brake
 from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge
@@ -63,3 +64,4 @@ class Line:
     judge: Judge
     router: Router
     gate: Gate
+    brake: Brake

@@ -74,8 +74,10 @@ class Pipeline:
                 labelling = [group.create_task(self._dispatch(line)) for line in self._lines.values()]
                 await _either(stop, labelling)
                 self._source.stop_receiving()
-                for line in self._lines.values():
+                for line, task in zip(self._lines.values(), labelling, strict=True):
                     line.feeder.drain()
+                    if line.gate.why is not None:
+                        task.cancel()  # no answer will come: the next owner asks again
                 _, late = await asyncio.wait(labelling, timeout=stop_seconds)
                 for task in late:
                     task.cancel()
@@ -143,6 +145,7 @@ class Pipeline:
             verdict = line.judge.judge(entry.message.text, reading, signals)
             event = line.router.answered(verdict, entry.record, entry.message, by, place=reading.place, attempts=part.tries + 1)
             self._publish(line, entry, verdict, event)
+            line.brake.answered(entry.receipt.partition)
         again = after_reading(unread, asked=len(part.entries), batch_size=part.batch_size, tries=part.tries)
         if unread and not again:
             detail = f"no valid answer in {part.tries + 1} calls"
@@ -181,6 +184,11 @@ class Pipeline:
         self._watch.unbarred(line.task.name)
 
     def _reject(self, line: Line, owed: Arrival | Entry, rejected: Rejected, *, attempts: int) -> None:
+        why = line.brake.dead(owed.receipt.partition)
+        if why is not None:  # not published: it stays owed, and is read again once somebody has acted
+            if line.gate.close(why):
+                self._watch.barred(line.task.name, why)
+            return
         self._publish(line, owed, rejected, line.router.dead(rejected, owed.record, attempts=attempts))
 
     def _publish(self, line: Line, owed: Arrival | Entry, verdict: Verdict, event: Outgoing) -> None:

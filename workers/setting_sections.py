@@ -214,6 +214,14 @@ class BatchingSettings(Section):
         return self
 
 
+class BrakeSettings(Section):
+    """When dead letters stop the line instead of going on."""
+
+    dead_run: int = Field(default=200, ge=1, description="dead letters of a partition in a row")
+    dead_share: float = Field(default=0.5, gt=0, le=1, description="share of dead letters among a partition's last outcomes")
+    window: int = Field(default=1000, ge=10, le=100_000, description="how many last outcomes the share is of")
+
+
 class HealthSettings(Section):
     """Where /live, /ready and /metrics answer."""
 
@@ -246,6 +254,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
     model: ModelSettings = ModelSettings()
     batching: BatchingSettings = BatchingSettings()
+    brake: BrakeSettings = BrakeSettings()
     health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()
     stop_seconds: float = Field(default=25, gt=0, le=600, description="one deadline for a graceful stop")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from schemas.verdict import Confidence, Escalated, Labelled, Rejected, Verdict
-from topics.lane import Committing, LaneFact, LaneState, StateChange
+from topics.lane_facts import Committing, LaneFact, LaneState, StateChange
 from topics.record import Partition, Record
 from topics.source import Standing
 from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig, TryAgain

@@ -13,7 +13,7 @@ from topics.codec import Codec
 from topics.connection import Connection, Plaintext, Sasl, Security, Tls
 from topics.errors import LogRefused
 from topics.kafka import IntakeTimings, KafkaLog
-from topics.lane import LaneRules
+from topics.lane_facts import LaneRules
 from topics.ledger import Order
 from topics.log import Log
 from topics.source import Source
@@ -24,6 +24,7 @@ from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.tokens import TokenRatio
 from workers.batching.window import Limits, Window
+from workers.brake import Brake, BrakeLimits
 from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge, UserCode
@@ -120,6 +121,7 @@ def build_line(
         judge=Judge(task, UserCode(loaded.reply_model, loaded.functions)),
         router=Router(task, stream),
         gate=Gate(),
+        brake=Brake(BrakeLimits(settings.brake.dead_run, settings.brake.dead_share, settings.brake.window)),
     )
 
 

@@ -9,6 +9,7 @@ import asyncio
 import secrets
 import sys
 import uuid
+from pathlib import Path
 from typing import Literal
 
 import httpx2
@@ -47,17 +48,28 @@ async def main(brokers: str, model_url: str, topic: str, out: str, system: str, 
         api_key="x",
         base_url=model_url,
         max_retries=0,
-        http_client=DefaultAioHttpClient(limits=httpx2.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=60)),
+        http_client=DefaultAioHttpClient(
+            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=60)
+        ),
     )
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=brokers, group_id="bare", enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=2000
+        topic,
+        bootstrap_servers=brokers,
+        group_id="bare",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_poll_records=2000,
     )
     await consumer.start()
     partitions = sorted(p.partition for p in consumer.assignment())
     producers = {}
     for number in partitions:
         producers[number] = AIOKafkaProducer(
-            bootstrap_servers=brokers, linger_ms=2, max_batch_size=1 << 18, transactional_id=f"bare-{number}", compression_type="lz4"
+            bootstrap_servers=brokers,
+            linger_ms=2,
+            max_batch_size=1 << 18,
+            transactional_id=f"bare-{number}",
+            compression_type="lz4",
         )
         await producers[number].start()
     done = {number: [] for number in partitions}
@@ -65,7 +77,9 @@ async def main(brokers: str, model_url: str, topic: str, out: str, system: str, 
     head = b'{"model":"bench","messages":[{"role":"system","content":' + orjson.dumps(system) + b'},{"role":"user","content":'
     tail = (
         b'}],"response_format":'
-        + orjson.dumps({"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": Reply.model_json_schema()}})
+        + orjson.dumps(
+            {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": Reply.model_json_schema()}}
+        )
         + b"}"
     )
 
@@ -127,6 +141,5 @@ async def main(brokers: str, model_url: str, topic: str, out: str, system: str, 
 
 if __name__ == "__main__":
     brokers, model_url, topic, out, system_file, concurrency, batch_size = sys.argv[1:]
-    with open(system_file, encoding="utf-8") as file:
-        text = file.read()
+    text = Path(system_file).read_text(encoding="utf-8")
     uvloop.run(main(brokers, model_url, topic, out, text, int(concurrency), int(batch_size)))

@@ -14,7 +14,11 @@ async def chat(request: web.Request) -> web.Response:
     body = orjson.loads(await request.read())
     items = orjson.loads(body["messages"][-1]["content"])["items"]
     await asyncio.sleep(LATENCY_SECONDS)
-    reply = {"r": [{"ref": i["ref"], "intent": "A", "sentiment": "E", "order_id": None, "amount": None, "sure": "high"} for i in items]}
+    reply = {
+        "r": [
+            {"ref": i["ref"], "intent": "A", "sentiment": "E", "order_id": None, "amount": None, "sure": "high"} for i in items
+        ]
+    }
     message = {"role": "assistant", "content": orjson.dumps(reply).decode()}
     answer = {
         "id": "c",

@@ -23,9 +23,9 @@ import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from schemas.verdict import SignalKind
 from topics.embedded import EmbeddedKafka
 from workers.asking.prompt import render_system
-from schemas.verdict import SignalKind
 from workers.taskfiles import load_task
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,9 +60,7 @@ def main() -> int:
                     flush=True,
                 )
                 rounds.append({"name": name, **figures})
-    middle = {
-        name: statistics.median(r["per_cpu_second"] for r in rounds if r["name"] == name) for name in ("bare", "worker")
-    }
+    middle = {name: statistics.median(r["per_cpu_second"] for r in rounds if r["name"] == name) for name in ("bare", "worker")}
     ratio = middle["worker"] / middle["bare"]
     print(f"worker / bare loop, messages per CPU second: {ratio:.2f}")
     result = {
@@ -106,8 +104,7 @@ async def measure(name: str, brokers: str, url: str, folder: Path, run: str, mes
     command = worker_command(brokers, url, task, run) if name == "worker" else bare_command(brokers, url, topic, out, task)
     consumer = AIOKafkaConsumer(out, bootstrap_servers=brokers, isolation_level="read_committed", auto_offset_reset="earliest")
     await consumer.start()
-    log = open(folder / f"{run}.log", "wb")  # noqa: SIM115, ASYNC230  # closed by the process's end
-    process = psutil.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    process = psutil.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         return await count(consumer, process, messages)
     finally:

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from topics.lane import LaneRules
+from topics.lane_facts import LaneRules
 from topics.ledger import Ledger
 from topics.record import Partition
 from workers.cli import main

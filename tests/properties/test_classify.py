@@ -9,8 +9,12 @@ from workers.asking.model import Answer, Barred, Broken, Refused, TooBig, TryAga
 
 MEANINGS = (Answer, Barred, Broken, Refused, TooBig, TryAgain, Unclear)
 NUMBERS = st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
-SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=20) | st.sampled_from(["nan", "inf", "-9999", "insufficient_quota"])
-JSON = st.recursive(SCALARS, lambda c: st.lists(c, max_size=4) | st.dictionaries(st.text(max_size=5), c, max_size=4), max_leaves=8)
+SCALARS = (
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=20) | st.sampled_from(["nan", "inf", "-9999", "insufficient_quota"])
+)
+JSON = st.recursive(
+    SCALARS, lambda c: st.lists(c, max_size=4) | st.dictionaries(st.text(max_size=5), c, max_size=4), max_leaves=8
+)
 HEADERS = st.dictionaries(
     st.sampled_from(["retry-after", "retry-after-ms", "x-request-id"]),
     st.text(max_size=40)

@@ -39,7 +39,7 @@ def test_missing_doubled_and_alien_refs_leave_only_their_own_unread(refs):
     assert len(readings) == len(REFS)
     for ref, reading in zip(REFS, readings, strict=True):
         expected = {0: Unread.MISSING, 1: Read}.get(refs.count(ref), Unread.DOUBLED)
-        assert reading is expected or isinstance(reading, Read) and expected is Read
+        assert reading is expected or (isinstance(reading, Read) and expected is Read)
 
 
 @given(st.one_of(st.text(), JSON.map(lambda v: orjson.dumps(v).decode()), st.lists(JSON).map(reply)), st.booleans())

@@ -10,8 +10,8 @@ import pytest
 
 from tests.simulation.virtual import StoodStill, run_virtually
 from tests.simulation.world import World
-from topics.commit_map import decode
-from topics.lane import Lane, LaneRules
+from topics.lane import Lane
+from topics.lane_facts import LaneRules
 from topics.ledger import Ledger
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "300"))
@@ -46,13 +46,11 @@ def offsets_read_before_the_fence(patch):
 
     async def read_then_fence(self):
         self._drop_writer()
-        committed = await self._log.committed(self._rules.group, self.partition)
+        past = await self._read_past()
         await asyncio.sleep(0.5)  # virtual: the window in which the predecessor's transaction lands
         self._writer = self._log.writer(self._rules.transactional_id(self.partition), self._rules.group)
         await self._writer.open()
-        if committed is None:
-            return await self._log.earliest(self.partition), frozenset()
-        return committed.position, decode(committed.position.offset, committed.metadata)
+        return past
 
     patch.setattr(Lane, "_fence_and_read", read_then_fence)
 

@@ -10,6 +10,7 @@ import orjson
 from schemas.task import Task
 from tests.checker import judge
 from tests.fakes.scripted_model import ScriptedModel
+from tests.helpers import until
 from tests.simulation.mortal import Life, MortalLog
 from topics.errors import LogUnavailable
 from topics.memory import MemoryCluster
@@ -51,9 +52,11 @@ class Process:
         """Start again, as any supervisor would, when the cluster was not there."""
         while not self.stop.is_set():
             try:
-                return await self._work()
+                await self._work()
             except LogUnavailable:
                 await asyncio.sleep(1)
+            else:
+                return
 
     async def _work(self):
         world, clock = self.world, asyncio.get_running_loop().time
@@ -209,9 +212,7 @@ class World:
 
     async def rest(self):
         """Wait until every input has an event and every position is committed, for an hour of virtual time at most."""
-        async with asyncio.timeout(3600):
-            while not self.complete():
-                await asyncio.sleep(1)
+        await until(self.complete, 3600, every_seconds=1.0)
 
     def complete(self):
         events = sum(len(self.cluster.read(topic)) for topic in OUTPUTS)

@@ -14,6 +14,7 @@ from tests.helpers import until
 from topics.memory import MemoryCluster
 from workers.asking.model import Barred, Broken, Refused, TooBig, TryAgain, Unclear
 from workers.asking.retry import Patience
+from workers.asking.route import open_route
 from workers.health import Readiness
 from workers.lifecycle import Worker
 from workers.metrics import Metrics
@@ -21,7 +22,6 @@ from workers.pipeline import Clocks, Pipeline
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.asking.route import open_route
 from workers.wiring import build_line, build_source, dialect_of, secure_draw
 
 TASK = Task.model_validate(
@@ -142,7 +142,8 @@ async def test_bad_input_is_a_dead_letter_and_its_neighbours_are_labelled(value)
     headers = dict(dead.headers)
     assert headers["nt_reason"] in {b"undecodable", b"empty", b"no_text", b"too_large"}
     if value is not None and len(value) > 1_000_000:
-        assert value.startswith(dead.value or b"") and headers["nt_cut_bytes"] == str(len(value)).encode()
+        assert value.startswith(dead.value or b"")
+        assert headers["nt_cut_bytes"] == str(len(value)).encode()
     else:
         assert dead.value == value
         assert headers["orig_h"] == b"1"
@@ -190,7 +191,12 @@ async def test_a_poison_message_is_isolated_within_2n_minus_1_calls():
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [(TooBig("x"), b"too_large"), (Refused("x"), b"content_refused"), (Broken("x"), b"no_valid_answer"), (Unclear("x", "x"), b"no_valid_answer")],
+    [
+        (TooBig("x"), b"too_large"),
+        (Refused("x"), b"content_refused"),
+        (Broken("x"), b"no_valid_answer"),
+        (Unclear("x", "x"), b"no_valid_answer"),
+    ],
 )
 async def test_a_message_at_fault_is_found_by_halving(fault, reason):
     """Too big, refused or broken: the batch is halved until the one at fault is alone."""
@@ -238,6 +244,19 @@ async def test_a_barred_account_stops_the_intake_says_so_once_and_loses_nothing(
     assert [t for ts in house.outcomes().values() for t in ts] == ["labelled"] * 40
 
 
+async def test_a_flood_of_dead_letters_stops_the_line():
+    """When all of a partition dies, the brake stops before the limit is passed; the rest stays owed, and a stop is quick."""
+    house = House(ScriptedModel(labels), **{"brake.dead_run": 20})
+    for number in range(100):
+        house.cluster.produce("in", b"k", b"\xff%d" % number)
+    async with house.working():
+        await until(lambda: any("in a row are dead letters" in reason for reason in house.readiness.reasons))
+        await house.settled(20)
+    assert len(house.events("dead")) == 20
+    partition = next(p for p in house.cluster.partitions("in") if house.cluster.committed("nanotriage", p))
+    assert house.cluster.committed("nanotriage", partition).position.offset == 20
+
+
 async def test_a_value_that_does_not_stand_in_the_text_is_escalated():
     """The model invents an order id: the event is escalated with the text and the reason, and the value is not published."""
     house = House(ScriptedModel(lambda _: {"order_id": "99999"}))
@@ -278,7 +297,7 @@ async def test_a_stop_finishes_what_was_received():
         await until(lambda: len(model.texts) > 1)
         house.stop.set()
         model.hold.set()
-    owed = {offsets for offsets in house.outcomes()}
+    owed = set(house.outcomes())
     assert all(len(topics) == 1 for topics in house.outcomes().values())
     positions = [house.cluster.committed("nanotriage", p) for p in house.cluster.partitions("in")]
     assert sum(c.position.offset for c in positions if c) == len(owed)

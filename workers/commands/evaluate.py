@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from workers.commands.run import refuse_contradictions
 from workers.commands.table import print_json, print_table
 from workers.evaluating.dry_run import DryRun, dry_run
 from workers.evaluating.figures import usage_json, usage_line
@@ -73,6 +74,7 @@ def evaluate(
     if local and (model_url or model or api_key_file):
         raise UserError("--local brings its own model: leave out --model-url, --model and --api-key-file, or --local")
     loaded = load_task(task)
+    refuse_contradictions([loaded.task])
     files = files_of(loaded, data, input_)
     inputs = load_inputs(files.sample, loaded.task.source, limit)
     flags: dict[str, Any] = {

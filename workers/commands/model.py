@@ -62,6 +62,8 @@ def up(  # one argument an option
     """Start it and return when it answers; it stays until `model down`. The first start downloads 25 MB."""
     if llm and labeller is not None:
         raise UserError("--llm is a labeller of its own: leave out --labeller or --llm")
+    if llm and task:
+        raise UserError("a language model learns no task: leave out --task or --llm")
     kind = Kind.LLM if llm else labeller or Kind.CLASSIFIER
     for reference in task or ():
         load_task(reference, import_user_code=False)

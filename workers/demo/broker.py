@@ -7,11 +7,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from topics import provision
 from topics.connection import Connection, client_options
-from topics.kafka.faults import log_error
+from topics.kafka.faults import log_error, why_unreachable
 from topics.provision import WantedTopic
 from workers.demo.plan import Part
 from workers.demo.tally import Published, Sent, Tally
@@ -112,6 +112,8 @@ async def _admin(connection: Connection) -> AsyncIterator[Any]:
     try:
         await admin.start()
         yield admin
+    except KafkaConnectionError as error:
+        raise await why_unreachable(connection) from error
     except KafkaError as error:
         raise log_error(error, "changing the topics") from error
     finally:

@@ -23,7 +23,9 @@ def made_anew(data: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"another demo runs in {data}: wait for it, or choose another folder with --data", Exit.FAILED) from None
+            raise UserError(
+                f"another demo runs in {data}: wait for it, or choose another folder with --data", Exit.FAILED
+            ) from None
         folder = data / "demo"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

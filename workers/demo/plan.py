@@ -33,7 +33,7 @@ def plan(loaded: Sequence[LoadedTask], run: str, messages: int | None) -> list[P
 
     Raises UserError for a task without a sample.
     """
-    bad = [Input(value, None, None) for value in BAD_RECORDS.values()]
+    bad = [Input(value, b"bad", None) for value in BAD_RECORDS.values()]
     return [
         _part(each, run, messages, bad[place :: len(loaded)] if len(loaded) <= len(bad) else bad[place : place + 1])
         for place, each in enumerate(loaded)
@@ -53,9 +53,7 @@ def on_topics_of_run(task: Task, run: str) -> Task:
     return task.model_copy(
         update={
             "source": task.source.model_copy(update={"topic": _suffixed(task.source.topic, run)}),
-            "routes": Routes(
-                labelled=labelled, escalated=_suffixed(routes.escalated, run), dead=_suffixed(routes.dead, run)
-            ),
+            "routes": Routes(labelled=labelled, escalated=_suffixed(routes.escalated, run), dead=_suffixed(routes.dead, run)),
         }
     )
 

@@ -12,12 +12,11 @@ from typing import Any
 from schemas.fields import UNKNOWN
 from workers.modelserver.api_error import ApiError, invalid
 from workers.modelserver.labeller import Code, Item, ItemAnswer, Labelled, LabelQuestion, ParsedRequest
-from workers.modelserver.wire import CONTEXT_TOKENS, parse_model, parse_object, text_of
+from workers.modelserver.wire import CHARS_PER_TOKEN, CONTEXT_TOKENS, parse_model, parse_object, text_of
 
 _MOST_QUESTIONS = 400
 _CHOICES = range(2, 256)
 _LEVELS = range(2, 256)
-_CHARS_PER_TOKEN = 4
 _KINDS = ("predicate", "choice", "score")
 
 
@@ -49,7 +48,7 @@ def parse_decisions(body: bytes, models: frozenset[str]) -> DecisionCall:
     if not isinstance(questions, list) or not 1 <= len(questions) <= _MOST_QUESTIONS:
         raise invalid(f"questions must be a list of 1 to {_MOST_QUESTIONS} questions.", "questions")
     parsed = [_question(question, f"questions[{index}]") for index, question in enumerate(questions)]
-    tokens = -(-len(text) // _CHARS_PER_TOKEN)
+    tokens = -(-len(text) // CHARS_PER_TOKEN)
     if tokens > CONTEXT_TOKENS:
         message = f"This model's maximum context length is {CONTEXT_TOKENS} tokens, but the input has about {tokens}."
         raise ApiError(400, message, code="context_length_exceeded", param="input")

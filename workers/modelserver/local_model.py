@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 _PROBE_SECONDS = 2.0
 _LOG_LINES = 15
+_SEEDS = 1 << 16  # two servers that are made before either starts must not look at the same port first
 _HOME = Path(__file__).resolve().parents[2]
 _MODEL_IDS = {Kind.CLASSIFIER: "local-bge-small", Kind.RANDOM: "local-bge-small", Kind.LLM: "smollm2-135m-instruct"}
 
@@ -36,7 +38,7 @@ class LocalModel:
 
     def __init__(self, options: ModelOptions | None = None) -> None:
         given = options or ModelOptions()
-        self._options = replace(given, port=given.port or free_ports(1, seed=os.getpid())[0])
+        self._options = replace(given, port=given.port or free_ports(1, seed=secrets.randbelow(_SEEDS))[0])
         self._child: subprocess.Popen[bytes] | None = None
 
     @property

@@ -66,7 +66,7 @@ def _walk(node: Mapping[str, Any], path: str, frame: _Frame) -> None:
     if "enum" in node or "const" in node:
         values = list(dict.fromkeys(json_text(value) for value in node.get("enum", [node.get("const")])))
         codes = {f"{index}": text for index, text in enumerate(values)}
-        name = path or "reply"
+        name = f"{path.removeprefix('.') or 'reply'} {len(frame.questions)}"  # two paths may read the same
         question = LabelQuestion(name, tuple(Code(code, text.strip('"')) for code, text in codes.items()))
         frame.questions.append(question)
         frame.parts.append(Slot(name, codes))

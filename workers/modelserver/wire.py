@@ -10,7 +10,7 @@ from workers.modelserver.api_error import ApiError, invalid
 from workers.modelserver.strict_schema import check_schema
 
 CONTEXT_TOKENS = 131_072
-_CHARS_PER_TOKEN = 4
+CHARS_PER_TOKEN = 4
 _MOST_TOP_LOGPROBS = 20
 _MOST_TEMPERATURE = 2.0
 # What may be sent. Parameters that only matter to a generator (a seed, a penalty) are taken and change nothing.
@@ -50,7 +50,7 @@ def parse_chat(body: bytes, models: frozenset[str]) -> ChatCall:
     system, user, characters = _messages(request.get("messages"))
     schema = _response_schema(request.get("response_format"))
     _check_unsupported(request)
-    tokens = -(-(characters + len(orjson.dumps(schema))) // _CHARS_PER_TOKEN)
+    tokens = -(-(characters + len(orjson.dumps(schema))) // CHARS_PER_TOKEN)
     if tokens > CONTEXT_TOKENS:
         raise ApiError(
             400,

@@ -1,0 +1,68 @@
+"""What can be said of a lane: its rules, its states, and the facts it tells for metrics and logs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from topics.ledger import Order
+from topics.record import Outgoing, Partition
+
+
+class LaneState(StrEnum):
+    """What a lane promises."""
+
+    ACTIVATING = "activating"  # reads and publishes nothing
+    ACTIVE = "active"  # reads, publishes, commits
+    REPLACING = "replacing"  # publishes nothing until it knows what was committed
+    QUARANTINED = "quarantined"  # its commit map cannot be read; only an operator resumes it
+    REFUSED = "refused"  # the broker refuses us; only an operator resumes it
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRules:
+    """How every lane of a worker works. `shrink` makes an event publishable that the log calls too large."""
+
+    group: str
+    app: str
+    order: Order
+    shrink: Callable[[Outgoing], Outgoing]
+    commit_seconds: float = 0.2
+    burst_records: int = 2_000
+    retry_seconds: float = 0.5
+    fenced_seconds: float = 1.0
+    refused_seconds: float = 10.0
+    close_seconds: float = 3.0
+
+    def transactional_id(self, partition: Partition) -> str:
+        return f"{self.app}.{self.group}.{partition.topic}.{partition.number}"
+
+
+class CommitResult(StrEnum):
+    """How a transaction ended, as far as this lane knows."""
+
+    COMMITTED = "committed"
+    REPLACED = "replaced"
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """A fact for metrics and logs: one transaction, its records and how long it took."""
+
+    partition: Partition
+    result: CommitResult
+    records: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A fact for metrics and logs: a lane's new state, and why if it is not a good one."""
+
+    partition: Partition
+    state: LaneState
+    why: str = ""
+
+
+LaneFact = Committing | StateChange
