@@ -35,7 +35,12 @@ class LaneRules:
     close_seconds: float = 3.0
 
     def transactional_id(self, partition: Partition) -> str:
-        return f"{self.app}.{self.group}.{partition.topic}.{partition.number}"
+        return transactional_id(self.app, self.group, partition)
+
+
+def transactional_id(app: str, group: str, partition: Partition) -> str:
+    """Return the one id under which a partition's events are written: whoever opens it last fences the others."""
+    return f"{app}.{group}.{partition.topic}.{partition.number}"
 
 
 class CommitResult(StrEnum):

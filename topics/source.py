@@ -6,11 +6,13 @@ heartbeat is sent while an assignment callback runs.
 """
 
 import asyncio
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from topics.lane import Clock, Lane
 from topics.lane_facts import LaneFact, LaneRules, LaneState
+from topics.limbo import Limbo
 from topics.log import Intake, Log
 from topics.record import Outgoing, Partition, Receipt, Record
 
@@ -58,6 +60,7 @@ class Source:
         self._activating = asyncio.Semaphore(activations)
         self._max_poll_records = max_poll_records
         self._draining = False
+        self._limbo = Limbo()
 
     async def start(self, topics: Collection[str]) -> None:
         """Join the group. Raises LogUnavailable or LogRefused."""
@@ -81,14 +84,28 @@ class Source:
             if lane is None or lane.ledger is None:
                 continue  # revoked while polling: the next owner reads it
             receipt = lane.ledger.receive(record)
-            if receipt is not None:
+            if receipt is not None and not self._answered_before(lane, record, receipt):
                 arrivals.append(Arrival(record, receipt))
         return arrivals
 
     def settle(self, receipt: Receipt, events: Sequence[Outgoing]) -> bool:
-        """Publish the events of a record, exactly once, with its position. False: the partition is no longer ours."""
+        """Publish the events of a record, exactly once, with its position. False: it is not ours now.
+
+        Events for a record of an earlier assignment are kept for a while, in case it comes back (`topics.limbo`).
+        """
         lane = self._lanes.get(receipt.partition)
-        return lane is not None and lane.settle(receipt, events)
+        if lane is not None and lane.settle(receipt, events):
+            self._limbo.settled(receipt)
+            return True
+        adopted = self._limbo.answered(receipt, events)
+        return adopted is not None and lane is not None and lane.settle(adopted, events)
+
+    def owes(self, receipt: Receipt) -> bool:
+        """Whether an answer for this receipt is still of use; if not, whoever owns the partition now asks for itself."""
+        lane = self._lanes.get(receipt.partition)
+        if lane is not None and lane.epoch == receipt.epoch:
+            return True
+        return not self._limbo.forsake(receipt)
 
     def stop_receiving(self) -> None:
         """Pull nothing more; what was received can still be settled."""
@@ -115,6 +132,7 @@ class Source:
         self._raise_failures()
         for lane, _ in leaving:
             del self._lanes[lane.partition], self._tasks[lane.partition]
+            self._limbo.revoked(lane.partition, self._clock())
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         self._epoch += 1
@@ -124,6 +142,15 @@ class Source:
                 lane.stop_receiving()
             self._lanes[partition] = lane
             self._tasks[partition] = asyncio.ensure_future(lane.run(self._activating, self._intake.seek))
+
+    def _answered_before(self, lane: Lane, record: Record, receipt: Receipt) -> bool:
+        crc = zlib.crc32(record.value or b"")
+        adopted, events = self._limbo.adopt(receipt, crc)
+        if events is not None:
+            lane.settle(receipt, events)
+        if not adopted:
+            self._limbo.handed(receipt, crc)
+        return adopted
 
     def _lag(self, lane: Lane) -> int | None:
         end = self._intake.end_offset(lane.partition)

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Lazy] = {
     "doctor": Lazy("workers.commands.doctor:doctor", "Check everything a worker needs, and say what to do next."),
     "settings": Lazy("workers.commands.settings:settings", "Show every setting, its value and where it comes from."),
     "schemas": Lazy("workers.commands.schemas_cmd:app", "Print the JSON Schemas of what is published."),
+    "lanes": Lazy("workers.commands.lanes:app", "Show what is committed, and resume a quarantined partition."),
     "kafka": Lazy("workers.commands.kafka:app", "A real one-node Kafka on this machine."),
     "model": Lazy("workers.commands.model:app", "A local model behind the OpenAI interface."),
 }

@@ -13,7 +13,7 @@ known. A record whose partition is revoked meanwhile is settled by nobody here, 
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from schemas.message import Message
@@ -113,8 +113,10 @@ class Pipeline:
         try:
             parts = [Part(batch.items, len(batch.items))]
             while parts:
-                part = parts.pop()
                 await line.gate.opened.wait()
+                part = self._still_owed(parts.pop())
+                if not part.entries:
+                    continue
                 question = line.route.question([entry.message for entry in part.entries])
                 started = self._clocks.monotonic()
                 result = await line.route.ask(question)
@@ -127,6 +129,11 @@ class Pipeline:
         finally:
             line.feeder.slot_freed()
             self._watch.batch_ended()
+
+    def _still_owed(self, part: Part) -> Part:
+        """Leave out entries of partitions that were taken away meanwhile: their new owner asks for itself."""
+        entries = [entry for entry in part.entries if self._source.owes(entry.receipt)]
+        return part if len(entries) == len(part.entries) else replace(part, entries=entries)
 
     def _settle(self, line: Line, part: Part, refs: Sequence[str], answer: Answer) -> list[Part]:
         """Publish a verdict for every entry the answer can be read for; return the parts to ask again."""

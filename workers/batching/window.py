@@ -90,9 +90,12 @@ class Window(Generic[T]):
         return None
 
     def due_at(self) -> float | None:
-        """Return when the oldest waiting message has lingered long enough, or None when nothing waits."""
+        """Return when a batch closes at the latest if nothing more arrives, or None when nothing waits.
+
+        That is when the oldest message has lingered long enough, or when the rate has faded and no company is expected.
+        """
         arrivals = [group.items[0][2] for group in self._groups.values()]
-        return min(arrivals) + self._limits.linger_seconds if arrivals else None
+        return min(min(arrivals) + self._limits.linger_seconds, self._rate.faded_at) if arrivals else None
 
     def _why(self, group: _Waiting[T], now: float, *, draining: bool) -> ClosedBecause | None:
         limits, count = self._limits, len(group.items)
@@ -140,6 +143,11 @@ class ArrivalRate:
     def arrived(self, now: float) -> None:
         self._weight = self.per_second(now) * self._memory + 1.0
         self._at = now
+
+    @property
+    def faded_at(self) -> float:
+        """When the rate is zero if nothing more arrives."""
+        return self._at + self._memory
 
     def per_second(self, now: float) -> float:
         """Return the rate. Linear decay, so that it is cheap and reaches zero."""

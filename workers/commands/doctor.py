@@ -1,9 +1,10 @@
 """`nanotriage doctor`: everything a worker needs, checked one by one, with what to do next."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +17,16 @@ from workers.commands.doctor_checks import (
     check_python,
     check_settings_file,
 )
-from workers.commands.settings import ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import (
+    BrokersOption,
+    ConfigOption,
+    JsonOption,
+    KeyFileOption,
+    ModelOption,
+    ModelUrlOption,
+    SetOption,
+    flags_of,
+)
 from workers.commands.table import print_json, print_table
 from workers.exits import Exit
 from workers.settings import Loaded, SettingsRefused, load_with_sources
@@ -27,10 +37,24 @@ TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="TASK", 
 
 
 def doctor(
-    task: TaskOption = None, config: ConfigOption = None, assignments: SetOption = None, *, as_json: JsonOption = False
+    task: TaskOption = None,
+    brokers: BrokersOption = None,
+    model_url: ModelUrlOption = None,
+    model: ModelOption = None,
+    api_key_file: KeyFileOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Check everything a worker needs, and say what to do next. Exits with 1 when a check fails."""
-    checks = examine(task or [], config, assignments or [])
+    named = {
+        "kafka.brokers": brokers,
+        "model.base_url": model_url,
+        "model.name": model,
+        "model.api_key_file": api_key_file,
+    }
+    checks = examine(task or [], config, flags_of(assignments or [], named))
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
@@ -42,11 +66,11 @@ def doctor(
         raise typer.Exit(Exit.FAILED)
 
 
-def examine(references: list[str], config: Path | None, assignments: list[str]) -> list[Check]:
+def examine(references: list[str], config: Path | None, flags: Mapping[str, Any]) -> list[Check]:
     """Run every check that can be run: a refused setting ends the examination, since the rest depends on it."""
     checks = list(check_python())
     try:
-        loaded = load_with_sources(flags_of(assignments), config)
+        loaded = load_with_sources(flags, config)
     except SettingsRefused as error:
         return [*checks, Check("settings", "fail", str(error), "correct it; the other checks need settings")]
     checks.append(check_settings_file(config, loaded.sources))

@@ -16,6 +16,14 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set one setting, such as kafka.group=mine. Repeat it.")
 ]
+BrokersOption = Annotated[str | None, typer.Option("--brokers", help="host:port, comma separated; sets kafka.brokers.")]
+ModelUrlOption = Annotated[
+    str | None, typer.Option("--model-url", help="Base URL of the OpenAI-compatible endpoint; sets model.base_url.")
+]
+ModelOption = Annotated[str | None, typer.Option("--model", help="Model name; sets model.name.")]
+KeyFileOption = Annotated[
+    Path | None, typer.Option("--api-key-file", help="File that holds the API key; sets model.api_key_file.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -28,15 +36,18 @@ def settings(config: ConfigOption = None, assignments: SetOption = None, *, as_j
         print_table(("SETTING", "VALUE", "FROM"), rows)
 
 
-def flags_of(assignments: Sequence[str]) -> dict[str, str]:
-    """Return `--set` options as flags. Raises SettingsRefused for one without a name or an equals sign."""
-    flags = {}
+def flags_of(assignments: Sequence[str], named: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return `--set` options as flags, and over them the options that have a name of their own and were given.
+
+    Raises SettingsRefused for a `--set` without a name or an equals sign.
+    """
+    flags: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not (name and equals):
             raise SettingsRefused("--set takes NAME=VALUE, such as --set kafka.group=mine")
         flags[name] = value
-    return flags
+    return flags | {name: value for name, value in (named or {}).items() if value is not None}
 
 
 def effective(loaded: Loaded) -> list[tuple[str, str, str]]:

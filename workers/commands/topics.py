@@ -12,7 +12,7 @@ from schemas.task import LabelRoutes, Task
 from topics import provision
 from topics.connection import Connection
 from topics.provision import Create, Differs, Fine, Grow, LogTopic, Plan, Row, WantedTopic
-from workers.commands.settings import ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
 from workers.commands.table import print_json, print_table
 from workers.exits import Exit
 from workers.settings import load_settings
@@ -59,6 +59,7 @@ def plan_command(
     task: TaskOption,
     partitions: PartitionsOption = None,
     replication: ReplicationOption = None,
+    brokers: BrokersOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
     *,
@@ -68,7 +69,7 @@ def plan_command(
     """Show what `apply` would do. Changes nothing."""
     tasks = [load_task(reference).task for reference in task]
     wish = Wish(partitions, replication, create_source)
-    _show(asyncio.run(_planned(_connection(config, assignments), tasks, wish))[1], as_json=as_json)
+    _show(asyncio.run(_planned(_connection(config, assignments, brokers), tasks, wish))[1], as_json=as_json)
 
 
 @app.command("apply")
@@ -76,6 +77,7 @@ def apply_command(
     task: TaskOption,
     partitions: PartitionsOption = None,
     replication: ReplicationOption = None,
+    brokers: BrokersOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
     *,
@@ -85,14 +87,14 @@ def apply_command(
     """Make the topics that are missing, and grow those that are asked to. Exits with 1 while one of ours is not as wished."""
     tasks = [load_task(reference).task for reference in task]
     wish = Wish(partitions, replication, create_source)
-    done, left = asyncio.run(_applied(_connection(config, assignments), tasks, wish))
+    done, left = asyncio.run(_applied(_connection(config, assignments, brokers), tasks, wish))
     _show(done, as_json=as_json)
     if any(line.action not in {"fine", "missing"} for line in left):
         raise typer.Exit(Exit.FAILED)
 
 
-def _connection(config: Path | None, assignments: Sequence[str] | None) -> Connection:
-    return connection_of(load_settings(flags_of(assignments or ()), config).kafka)
+def _connection(config: Path | None, assignments: Sequence[str] | None, brokers: str | None) -> Connection:
+    return connection_of(load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config).kafka)
 
 
 async def _planned(connection: Connection, tasks: Sequence[Task], wish: Wish) -> tuple[Plan, list[Line]]:

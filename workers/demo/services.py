@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 from topics.embedded import EmbeddedKafka
 from topics.embedded.ports import free_ports
+from topics.embedded.process import Process
 from workers.exits import UserError
 from workers.modelserver.local_model import LocalModel
 from workers.modelserver.options import Kind, ModelOptions
@@ -46,10 +48,14 @@ async def in_thread(function: Callable[[], T]) -> T:
 
 @dataclass(slots=True)
 class Service:
-    """Something that starts and stops by blocking calls, one at a time. `seconds` is what starting took."""
+    """Something that starts and stops by blocking calls, one at a time. `seconds` is what starting took.
+
+    `processes` returns those it has now, also while it starts: with them killed, a start that nobody wants any more ends.
+    """
 
     start: Callable[[], None]
     stop: Callable[[], None]
+    processes: Callable[[], Sequence[Process | None]]
     seconds: float = 0.0
     _running: "asyncio.Future[None] | None" = field(default=None, init=False)
 
@@ -63,6 +69,10 @@ class Service:
         """Stop it. If its start hangs it is left to its watchdog, which ends it together with this process."""
         if self._running is None:
             return
+        if not self._running.done():
+            for process in self.processes():
+                if process is not None:
+                    process.send(signal.SIGKILL)
         await asyncio.wait([self._running], timeout=_LET_GO_SECONDS)
         if self._running.done():
             self._running.exception()
@@ -78,13 +88,13 @@ def kafka_service(data: Path, name: str, *, keep: bool, say: Say) -> tuple[Embed
         kafka.destroy()  # what a run left that was killed
         kafka.start(lambda line: say(f"{line} ..."), detached=keep)
 
-    return kafka, Service(start, kafka.destroy)
+    return kafka, Service(start, kafka.destroy, lambda: [node.state.process for node in kafka.nodes])
 
 
 def model_service(options: ModelOptions, *, keep: bool) -> tuple[LocalModel, Service]:
     # Kafka looks for its ports at the same time, from the place of our process id on: look far from there.
     model = LocalModel(replace(options, port=free_ports(1, seed=os.getpid() + _ELSEWHERE)[0]))
-    return model, Service(lambda: model.start(detached=keep), model.stop)
+    return model, Service(lambda: model.start(detached=keep), model.stop, lambda: [model.process])
 
 
 @asynccontextmanager

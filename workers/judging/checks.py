@@ -53,6 +53,8 @@ def _outside(field: str, value: Any, least: float | None, most: float | None) ->
     try:
         number = Decimal(str(value))
     except InvalidOperation:
+        number = Decimal("NaN")
+    if number.is_nan():
         return Reason(Doubt.CHECK_FAILED, field, "it is not a number")
     if (least is not None and number < Decimal(str(least))) or (most is not None and number > Decimal(str(most))):
         return Reason(Doubt.CHECK_FAILED, field, "it is out of range")

@@ -28,14 +28,17 @@ def _serve(options: ModelOptions) -> int:
         return 0
     labeller, fingerprint = _labeller(options)
     served = Served(labeller, fingerprint, int(time.time()), api_key)
-    web.run_app(
-        ModelServer(served).app(),
-        host=options.host,
-        port=options.port,
-        print=None,
-        access_log=None,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
-    )
+    try:
+        web.run_app(
+            ModelServer(served).app(),
+            host=options.host,
+            port=options.port,
+            print=None,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+    except OSError as error:
+        raise UserError(f"cannot listen on {options.host}:{options.port} ({error.strerror}): choose another port") from error
     return 0
 
 

@@ -50,6 +50,12 @@ def serve_llama(options: ModelOptions, api_key: str | None) -> None:
         params.api_keys = [api_key]
     stop = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # before the server's threads, which inherit it
-    server = xllamacpp.Server(params)
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:
+        sentence = (
+            f"llama.cpp does not serve on {options.host}:{options.port} ({error}): see the lines above, or choose another port"
+        )
+        raise UserError(sentence, Exit.MODEL) from error
     signal.sigwait(stop)
     del server

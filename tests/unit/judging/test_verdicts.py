@@ -237,4 +237,4 @@ def test_escalations_carry_the_best_answer():
     verdict = judged(task(FIELDS), {"intent": "track"}, {"amount": "EUR 5"}, text="EUR 5", signals={"intent": sure(0.2)})
     assert reasons(verdict) == [(Doubt.LOW_CONFIDENCE, "intent")]
     assert verdict.fields["intent"].value == "track"
-    assert verdict.fields["amount"].value == {"amount": "5", "currency": "EUR"}
+    assert verdict.fields["amount"].value == {"amount": "5.00", "currency": "EUR"}

@@ -50,7 +50,7 @@ def test_a_start_that_fails_says_why(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         model = LocalModel(options(tmp_path, port=taken.getsockname()[1]))
-        with pytest.raises(UserError, match="ended while starting"):
+        with pytest.raises(UserError, match="choose another port"):
             model.start()
     assert model.process is None
 
