@@ -133,7 +133,7 @@ class Stage:
             assert time.monotonic() < deadline, f"{what} was not met within {seconds:g} s: {seen} is committed"
             await asyncio.sleep(0.1)
 
-    async def until_members(self, count: int, seconds: float = 40.0) -> frozenset[str]:
+    async def until_members(self, count: int, seconds: float = 60.0) -> frozenset[str]:
         """Wait until the group is stable with so many members and return their ids."""
         deadline = time.monotonic() + seconds
         while len(found := await self.members()) != count:

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from tests.broker.stage import Stage, set_stage, tickets
+from tests.broker.stage import set_stage, tickets
 from tests.broker.workers_under_test import Crew, worker_settings
 from tests.fakes.model_process import FakeModel
 from tests.helpers import until
@@ -20,9 +20,8 @@ PACE = {"model__concurrency": 4, "batching__max_items": 8, "batching__max_waitin
 SLOW_MODEL = ("--latency-ms", "20", "--jitter-ms", "80", "--codes", "hash", "--seed", str(SEED))
 
 
-def reasked(model: FakeModel, stage: Stage) -> int:
+def reasked(model: FakeModel) -> int:
     """Return how many questions about our texts were asked beyond the first of each."""
-    del stage
     texts = Counter(model.stats(texts=True)["texts"])
     return sum(count - 1 for text, count in texts.items() if text.startswith("please cancel"))
 
@@ -44,7 +43,7 @@ async def test_kill_9_again_and_again_loses_and_doubles_nothing(bootstrap, tmp_p
         await stage.until_progress(20_000, 90)
         seconds = time.monotonic() - started
         assert crew.stop() == [0, 0, 0]
-        again = reasked(model, stage)
+        again = reasked(model)
     verdict = await stage.judge()
     print(f"\n{kills} kills in {seconds:.0f} s, {again} items asked again; {verdict}")
     assert verdict.kept, str(verdict)
@@ -73,7 +72,7 @@ async def test_a_zombie_publishes_nothing_that_its_heir_has_published(bootstrap,
         await stage.until_progress(6_000, 90)
         seconds = time.monotonic() - started
         assert crew.stop() == [0, 0, 0]
-        again, fenced = reasked(model, stage), crew.count("commit_in_doubt", result="fenced")
+        again, fenced = reasked(model), crew.count("commit_in_doubt", result="fenced")
     verdict = await stage.judge()
     print(f"\n2 zombies in {seconds:.0f} s, {fenced} commits fenced, {again} items asked again; {verdict}")
     assert verdict.kept, str(verdict)
@@ -107,16 +106,18 @@ async def test_the_checker_finds_a_zombie_that_is_not_fenced(bootstrap, tmp_path
     """Negative control: with a transactional id per process nobody fences a zombie, and it doubles what its heir published."""
     stage = await set_stage(bootstrap, tmp_path)
     await stage.send(tickets(3_000, keys=100))
-    with FakeModel("--latency-ms", "300", "--codes", "hash") as model:
-        slow = {**PACE, "model__concurrency": 8}
-        settings = worker_settings(stage, model.base_url, **slow) | {"BROKEN_RULE": "transactional_id_per_process"}
+    # Between two commits lie seconds, so a worker that is held has events that are settled and not committed.
+    settings = worker_settings(stage, "", **PACE, delivery__commit_seconds=5) | {"BROKEN_RULE": "transactional_id_per_process"}
+    with FakeModel(*SLOW_MODEL) as model:
+        settings["NANOTRIAGE_MODEL__BASE_URL"] = model.base_url
         with Crew(stage, settings, 2, module="tests.broker.broken_worker") as crew:
             await stage.until_members(2)
             victim = crew.everybody[0]
-            await until(lambda: victim.metric("nanotriage_calls_in_flight") >= 8, 30)
+            await until(lambda: victim.metric("nanotriage_lane_commits_total") >= 1, 30)
+            done = victim.metric("nanotriage_records_done_total")
+            await until(lambda: victim.metric("nanotriage_records_done_total") >= done + 100, 30)
             victim.hold()
             await stage.until_members(1)
-            model.control(latency_ms=5)
             await stage.until_progress(3_000, 60)
             victim.release()
             await stage.until_members(2)

@@ -23,9 +23,14 @@ STOP_SECONDS = 40.0
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """Return this process's environment without settings of ours, but with these: `kafka__brokers=...`."""
+    """Return this process's environment without settings of ours, but with these: `kafka__brokers=...`.
+
+    Byte code is kept between workers, whatever the environment says: it halves what a start costs.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("NANOTRIAGE_", "OPENAI_"))}
-    return clean | {"PYTHONPATH": str(ROOT)} | {f"NANOTRIAGE_{name.upper()}": str(value) for name, value in settings.items()}
+    clean.pop("PYTHONDONTWRITEBYTECODE", None)
+    clean |= {"PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(ROOT / ".nanotriage" / "pycache")}
+    return clean | {f"NANOTRIAGE_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 def worker_settings(stage: Stage, model_url: str, **others: object) -> dict[str, str]:
@@ -100,10 +105,10 @@ class Worker:
             return 0, b""
 
     def metric(self, name: str) -> float:
-        """Return a metric without labels, 0 while it cannot be had."""
+        """Return a metric, summed over its labels; 0 while it cannot be had."""
         _, body = self.get("/metrics")
-        values = [line.split()[-1] for line in body.decode().splitlines() if line.startswith(f"{name} ")]
-        return float(values[0]) if values else 0.0
+        lines = body.decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
     def kill(self) -> None:
         """SIGKILL: nothing is said to anybody."""

@@ -162,9 +162,11 @@ async def _work(house: House, orders: Orders, reader: broker.Reading) -> Worked:
         with house.timed("triage"):
             await _until_done(house, worker, reader)
         use = read_metrics(await worker.metrics())
-    finally:
-        with house.timed("stop"):
-            code = await worker.stop()
+    except BaseException:
+        await worker.kill()
+        raise
+    with house.timed("stop"):
+        code = await worker.stop()
     return Worked(started, use, code, await reader.to_the_end())
 
 

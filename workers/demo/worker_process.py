@@ -70,10 +70,10 @@ class WorkerProcess:
                     self.check()
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
-            await self.stop()
+            await self.kill()
             raise UserError(f"the worker did not start within {START_SECONDS:g} s; see {orders.log}", Exit.FAILED) from None
         except BaseException:
-            await self.stop()
+            await self.kill()
             raise
         self._port = port
         return self
@@ -97,6 +97,11 @@ class WorkerProcess:
                 return [str(reason) for reason in (await answer.json())["reasons"]]
         except (aiohttp.ClientError, TimeoutError):
             return ["its /ready does not answer"]
+
+    async def kill(self) -> None:
+        """End it at once. That loses nothing, but a stop would finish what it holds, which nobody waits for."""
+        self._child.kill()
+        await self.stop()
 
     async def stop(self) -> int:
         """Ask it to stop, kill it if it takes too long, and return its exit code (negative for a signal)."""
