@@ -70,6 +70,7 @@ class Doubt(StrEnum):
     NOT_GROUNDED = "not_grounded"  # an extracted value does not stand in the text
     NOT_A_VALUE = "not_a_value"  # an extracted value is not of its type, or breaks its pattern
     CHECK_FAILED = "check_failed"
+    UNANSWERED = "unanswered"  # no answer came while thousands after it were answered
 
 
 class Refusal(StrEnum):

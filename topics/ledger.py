@@ -84,13 +84,9 @@ class Ledger:
 
     @property
     def dirty(self) -> bool:
-        """Whether a transaction would move anything."""
-        return bool(self._released) or self._watermark() > self._committed
-
-    @property
-    def ready(self) -> int:
-        """Settled records that wait for the next transaction."""
-        return len(self._released)
+        """Whether a transaction would move anything: released events beyond the map's window must wait."""
+        watermark = self._watermark()
+        return watermark > self._committed or min(self._released, default=watermark + WINDOW) < watermark + WINDOW
 
     def receive(self, record: Record) -> Receipt | None:
         """Write the debt down. None means that this record's events were published in an earlier life."""
@@ -119,6 +115,19 @@ class Ledger:
         self._settled[offset] = events
         self._release(line)
         return True
+
+    def straggler(self) -> Receipt | None:
+        """Return the lowest unanswered debt when it alone holds things up: the window is nearly full, and nearly all done.
+
+        Uber's consumer proxy calls this a head-of-line blocker. When many are unanswered it is the model that is slow, and
+        nobody is to blame.
+        """
+        if self.room > WINDOW // 10 or not self._owed:
+            return None
+        unanswered = [o for o in self._owed if o not in self._settled and o not in self._released]
+        if not 0 < len(unanswered) <= WINDOW // 50:
+            return None
+        return Receipt(self.partition, min(unanswered), self.epoch)
 
     def take(self, most: int) -> Burst | None:
         """Cut the next burst of at most `most` records, lowest offsets first, or None when nothing would change.

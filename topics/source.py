@@ -107,6 +107,11 @@ class Source:
             return True
         return not self._limbo.forsake(receipt)
 
+    def stragglers(self) -> Sequence[Receipt]:
+        """Return the receipts whose lacking answers alone keep a partition's window from moving on."""
+        ledgers = (lane.ledger for lane in self._lanes.values() if lane.state is LaneState.ACTIVE)
+        return [late for ledger in ledgers if ledger is not None and (late := ledger.straggler()) is not None]
+
     def stop_receiving(self) -> None:
         """Pull nothing more; what was received can still be settled."""
         self._draining = True

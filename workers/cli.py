@@ -26,6 +26,7 @@ COMMANDS: dict[str, Lazy] = {
     "run": Lazy("workers.commands.run:run", "Run the worker until it is told to stop."),
     "eval": Lazy("workers.commands.evaluate:evaluate", "Measure a task against labelled messages."),
     "topics": Lazy("workers.commands.topics:app", "Plan and make the topics that tasks need."),
+    "dlq": Lazy("workers.commands.dlq:app", "Look at dead letters, and send them back to their source."),
     "doctor": Lazy("workers.commands.doctor:doctor", "Check everything a worker needs, and say what to do next."),
     "settings": Lazy("workers.commands.settings:settings", "Show every setting, its value and where it comes from."),
     "schemas": Lazy("workers.commands.schemas_cmd:app", "Print the JSON Schemas of what is published."),

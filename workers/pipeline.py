@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from schemas.message import Message
-from schemas.verdict import Refusal, Rejected, Verdict
+from schemas.verdict import Doubt, Escalated, FieldResult, Reason, Refusal, Rejected, Verdict
 from topics.codec import Undecodable
-from topics.record import Outgoing
+from topics.record import Outgoing, Receipt
 from topics.source import Arrival, Source
 from workers.asking.model import Answer, Fault
 from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
@@ -60,6 +60,7 @@ class Pipeline:
         self._watch = watch
         self._clocks = clocks
         self._done = asyncio.Event()
+        self._waiting: dict[Receipt, Entry] = {}  # messages without a verdict; bounded by the windows of the lanes
         self.last_poll = clocks.monotonic()
 
     async def run(self, stop: asyncio.Event, stop_seconds: float) -> None:
@@ -95,9 +96,11 @@ class Pipeline:
                 self._watch.received(line.task.name)
                 match line.codec.decode(arrival.record):
                     case Message() as message:
-                        line.feeder.add(Entry(message, arrival.record, arrival.receipt), line.ratio.estimate(message.text))
+                        entry = self._waiting[arrival.receipt] = Entry(message, arrival.record, arrival.receipt)
+                        line.feeder.add(entry, line.ratio.estimate(message.text))
                     case Undecodable(refusal=refusal, detail=detail):
                         self._reject(line, arrival, Rejected(refusal, detail), attempts=0)
+            self._give_up_stragglers()
             self._watch.polled(self._lines, self._source.standings())
             await asyncio.sleep(0)  # a full poll must not keep the answers waiting
 
@@ -132,8 +135,13 @@ class Pipeline:
 
     def _still_owed(self, part: Part) -> Part:
         """Leave out entries of partitions that were taken away meanwhile: their new owner asks for itself."""
-        entries = [entry for entry in part.entries if self._source.owes(entry.receipt)]
-        return part if len(entries) == len(part.entries) else replace(part, entries=entries)
+        entries = []
+        for entry in part.entries:
+            if self._source.owes(entry.receipt):
+                entries.append(entry)
+            else:
+                self._waiting.pop(entry.receipt, None)
+        return replace(part, entries=entries)
 
     def _settle(self, line: Line, part: Part, refs: Sequence[str], answer: Answer) -> list[Part]:
         """Publish a verdict for every entry the answer can be read for; return the parts to ask again."""
@@ -190,6 +198,20 @@ class Pipeline:
         line.gate.open()
         self._watch.unbarred(line.task.name)
 
+    def _give_up_stragglers(self) -> None:
+        """Escalate a message that alone holds thousands of others up; its answer, should it come, settles nothing."""
+        for receipt in self._source.stragglers():
+            entry = self._waiting.get(receipt)
+            if entry is None:
+                continue
+            line = self._lines[receipt.partition.topic]
+            unknown = {name: FieldResult(None) for name in line.task.fields}
+            verdict = Escalated(unknown, (Reason(Doubt.UNANSWERED, None),))
+            prompt = line.route.prompt
+            by = AnsweredBy(prompt.dialect.model, prompt.prompt_hash, prompt.schema_hash, "", 1)
+            event = line.router.answered(verdict, entry.record, entry.message, by, place=0, attempts=1)
+            self._publish(line, entry, verdict, event)
+
     def _reject(self, line: Line, owed: Arrival | Entry, rejected: Rejected, *, attempts: int) -> None:
         why = line.brake.dead(owed.receipt.partition)
         if why is not None:  # not published: it stays owed, and is read again once somebody has acted
@@ -200,6 +222,7 @@ class Pipeline:
 
     def _publish(self, line: Line, owed: Arrival | Entry, verdict: Verdict, event: Outgoing) -> None:
         """Event -> the partition's lane, which publishes it with the Position, in one transaction."""
+        self._waiting.pop(owed.receipt, None)
         if self._source.settle(owed.receipt, [event]):
             self._watch.verdict(line.task.name, verdict, owed.record, self._clocks.wall())
 

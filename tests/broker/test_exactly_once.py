@@ -43,12 +43,13 @@ async def test_kill_9_again_and_again_loses_and_doubles_nothing(bootstrap, tmp_p
         await stage.until_progress(20_000, 90)
         seconds = time.monotonic() - started
         assert crew.stop() == [0, 0, 0]
-        again = reasked(model)
+        again, most = reasked(model), (crew.joins() + kills) * 4 * 8
     verdict = await stage.judge()
-    print(f"\n{kills} kills in {seconds:.0f} s, {again} items asked again; {verdict}")
+    print(f"\n{kills} kills in {seconds:.0f} s, {again} items asked again (at most {most}); {verdict}")
     assert verdict.kept, str(verdict)
     assert (verdict.inputs, verdict.events) == (20_000, 20_000)
     assert kills >= 5
+    assert again <= most, "more is asked again than was in flight"
 
 
 @pytest.mark.slow
@@ -72,11 +73,13 @@ async def test_a_zombie_publishes_nothing_that_its_heir_has_published(bootstrap,
         await stage.until_progress(6_000, 90)
         seconds = time.monotonic() - started
         assert crew.stop() == [0, 0, 0]
-        again, fenced = reasked(model), crew.count("commit_in_doubt", result="fenced")
+        again, most = reasked(model), (crew.joins() + 2) * 2 * 4
+        fenced = crew.count("commit_in_doubt", result="fenced")
     verdict = await stage.judge()
-    print(f"\n2 zombies in {seconds:.0f} s, {fenced} commits fenced, {again} items asked again; {verdict}")
+    print(f"\n2 zombies in {seconds:.0f} s, {fenced} commits fenced, {again} items asked again (at most {most}); {verdict}")
     assert verdict.kept, str(verdict)
     assert verdict.events == 6_000
+    assert again <= most, "more is asked again than was in flight"
 
 
 @pytest.mark.slow

@@ -176,6 +176,11 @@ class Crew:
         lines = [line for worker in self.everybody for line in worker.lines(event)]
         return sum(all(line.get(name) == value for name, value in fields.items()) for line in lines)
 
+    def joins(self) -> int:
+        """Return how often any of them joined the group: each time it may lose its calls in flight."""
+        lines = [line for worker in self.everybody for line in worker.lines()]
+        return sum(line.get("event", "").startswith("Joined group") for line in lines)
+
     def __enter__(self) -> Self:
         for _ in range(self._count):
             self.add()

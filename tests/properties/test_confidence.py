@@ -1,5 +1,6 @@
 """Confidence is a probability: between 0 and 1, at most 1 over all labels, and the softmax where the codes are all there is."""
 
+from itertools import pairwise
 from math import exp, log
 
 import hypothesis.strategies as st
@@ -109,7 +110,7 @@ def test_any_tokens_over_a_real_answer_are_scored_or_refused(data, items):
     raw = '{"r":[{"ref":"é","intent":"A"},{"ref":"y","intent":"B"}]}'.encode()
     cuts = sorted({0, len(raw), *data.draw(st.lists(st.integers(0, len(raw)), max_size=30))})
     tokens = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         logprob = data.draw(ANY_LOGPROB)
         tokens.append((raw[start:end], logprob, [(raw[start:end], logprob), *data.draw(ROWS)]))
     for signals in Scorer({"intent": book(2)}).score(raw.decode(), tokens, items):

@@ -59,7 +59,9 @@ def test_a_zero_is_a_word():
     assert decoded({"ticket": {"body": "x", "id": 0}, "customer": {"number": 0.0}}) == Message("x", "0", b"0.0", None, {})
 
 
-@pytest.mark.parametrize("body", [[], 7, "x", b"null", {}, {"ticket": None}, {"ticket": []}, {"ticket": {"bodY": "x"}}, {"ticket.body": "x"}])
+@pytest.mark.parametrize(
+    "body", [[], 7, "x", b"null", {}, {"ticket": None}, {"ticket": []}, {"ticket": {"bodY": "x"}}, {"ticket.body": "x"}]
+)
 def test_a_path_that_leads_nowhere_is_no_text(body):
     """Whatever stands at any of its steps."""
     refused = decoded(body)
@@ -67,7 +69,15 @@ def test_a_path_that_leads_nowhere_is_no_text(body):
 
 
 @pytest.mark.parametrize(
-    ("text", "what"), [(7, "int"), (None, "NoneType"), (["my secret"], "list"), ({"my secret": 1}, "dict"), ("", "blank"), (" \n\t\u3000", "blank")]
+    ("text", "what"),
+    [
+        (7, "int"),
+        (None, "NoneType"),
+        (["my secret"], "list"),
+        ({"my secret": 1}, "dict"),
+        ("", "blank"),
+        (" \n\t\u3000", "blank"),
+    ],
 )
 def test_a_text_that_is_none_is_refused_without_quoting_it(text, what):
     """The detail names the kind, never the content."""
@@ -79,7 +89,17 @@ def test_a_text_that_is_none_is_refused_without_quoting_it(text, what):
 
 @pytest.mark.parametrize(
     "value",
-    [b"{", b"\xff\xfe", b"{'a': 1}", b"NaN", b"{} {}", b'{"ticket":{"body":"\\ud800"}}', b'"\xed\xa0\x80"', b"[" * 1_900, b"\x00\x00\x00\x01{}"],
+    [
+        b"{",
+        b"\xff\xfe",
+        b"{'a': 1}",
+        b"NaN",
+        b"{} {}",
+        b'{"ticket":{"body":"\\ud800"}}',
+        b'"\xed\xa0\x80"',
+        b"[" * 1_900,
+        b"\x00\x00\x00\x01{}",
+    ],
 )
 def test_what_is_no_json_in_utf_8_is_undecodable(value):
     """Half a value, another encoding, lone surrogates, endless nesting, a registry's magic bytes."""

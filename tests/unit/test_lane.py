@@ -17,7 +17,13 @@ from topics.record import Committed, Outgoing, Partition, Position, Receipt
 
 INPUT = Partition("in", 0)
 GROUP = "g"
-QUICK = {"commit_seconds": 0.001, "retry_seconds": 0.001, "fenced_seconds": 0.001, "refused_seconds": 0.001, "close_seconds": 5.0}
+QUICK = {
+    "commit_seconds": 0.001,
+    "retry_seconds": 0.001,
+    "fenced_seconds": 0.001,
+    "refused_seconds": 0.001,
+    "close_seconds": 5.0,
+}
 
 
 class RecordingLog:
@@ -403,15 +409,10 @@ async def test_a_draining_lane_has_no_room_and_still_publishes():
         await until(lambda: house.committed() == 2)
 
 
-class Turned(Exception):  # noqa: N818  # the clock's way to stop a loop that never yields
+class Turned(Exception):  # the clock's way to stop a loop that never yields
     """The lane looked at the clock absurdly often."""
 
 
-@pytest.mark.xfail(
-    raises=Turned,
-    strict=True,
-    reason="while the lowest offset is owed and only an offset beyond the map's window is settled, the committer spins",
-)
 async def test_a_settled_record_beyond_the_window_does_not_stop_the_world():
     """A gap (compaction) may put it there: the lane waits for the lower one, and everybody else goes on."""
     house = None

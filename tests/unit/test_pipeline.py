@@ -287,6 +287,22 @@ async def test_commits_in_doubt_lose_and_double_nothing(applied):
     assert order == sorted(order)
 
 
+async def test_a_straggler_is_escalated_before_it_stops_its_partition():
+    """One message without an answer holds thousands up: it is escalated as unanswered, and all end once."""
+    model = ScriptedModel(labels)
+    house = House(model, **{"batching.max_items": 1, "model.concurrency": 64, "delivery.order": "none"})
+    model.always = lambda items: TryAgain("never", 10.0) if items[0]["text"] == "cancel 1001" else None
+    for number in range(1_001, 5_500):
+        house.cluster.produce("in", b"k", orjson.dumps({"body": f"cancel {number}"}), partition=0)
+    async with house.working():
+        await house.settled(4_499, 60)
+        house.stop.set()
+    outcomes = house.outcomes()
+    assert all(len(topics) == 1 for topics in outcomes.values())
+    (late,) = house.events("escalated")
+    assert orjson.loads(late.value)["reasons"] == [{"reason": "unanswered", "field": None, "detail": ""}]
+
+
 async def test_a_stop_finishes_what_was_received():
     """Told to stop while the model is slow, the worker commits the answers that come within the deadline and no more is read."""
     model = ScriptedModel(labels)

@@ -38,14 +38,22 @@ RAW_TASK = {
     "version": 3,
     "source": {"topic": "in", "text": "body"},
     "instructions": "Label the tickets.",
-    "fields": {"intent": {"kind": "label", "labels": {"cancel": "", "track": ""}}, "amount": {"kind": "extract", "type": "money"}},
+    "fields": {
+        "intent": {"kind": "label", "labels": {"cancel": "", "track": ""}},
+        "amount": {"kind": "extract", "type": "money"},
+    },
     "routes": {"labelled": "labelled", "escalated": "escalated", "dead": "dead"},
 }
 TASK = Task.model_validate(RAW_TASK)
 ROUTER = Router(TASK, "cluster/1")
 BY = AnsweredBy("nano", "abc", "def", "req-1", 4)
 RECORD = Record(
-    Partition("in", 2), 41, b"k", b'{"body": "x"}', (("traceparent", b"00-1-2-03"), ("x", b"\xff"), ("x", b"again")), 1_700_000_000_123
+    Partition("in", 2),
+    41,
+    b"k",
+    b'{"body": "x"}',
+    (("traceparent", b"00-1-2-03"), ("x", b"\xff"), ("x", b"again")),
+    1_700_000_000_123,
 )
 MESSAGE = Message("cancel please", "id-1", b"customer", None, {"channel": "mail"})
 FIELDS = {
@@ -104,7 +112,9 @@ def test_a_labelled_event_says_everything_about_its_message():
 
 def test_an_escalated_event_has_the_text_and_the_reasons():
     """For whoever looks at it next."""
-    event, value, headers = answered(escalated(FIELDS, Reason(Doubt.LOW_CONFIDENCE, "intent", "0.5"), Reason(Doubt.CHECK_FAILED, None)))
+    event, value, headers = answered(
+        escalated(FIELDS, Reason(Doubt.LOW_CONFIDENCE, "intent", "0.5"), Reason(Doubt.CHECK_FAILED, None))
+    )
     SCHEMAS["escalated"].validate(value)
     assert event.topic == "escalated"
     assert headers["ce_type"] == b"nanotriage.escalated.v1"
@@ -121,11 +131,18 @@ SIGNALS = (
     | st.builds(ClaimedConfidence, st.sampled_from(Band))
     | st.builds(Confidence, st.floats(0, 1), st.floats(0, 1), st.just(4), st.just(0))
 )
-VALUES = st.none() | st.text() | st.integers(-(2**53), 2**53) | st.fixed_dictionaries({"amount": st.text(), "currency": st.text()})
+VALUES = (
+    st.none() | st.text() | st.integers(-(2**53), 2**53) | st.fixed_dictionaries({"amount": st.text(), "currency": st.text()})
+)
 RESULTS = st.dictionaries(st.sampled_from(["intent", "amount"]), st.builds(FieldResult, VALUES, SIGNALS, st.none() | st.text()))
 REASONS = st.lists(st.builds(Reason, st.sampled_from(Doubt), st.none() | st.text(), st.text()), min_size=1).map(tuple)
 MESSAGES = st.builds(
-    Message, st.text(), st.text(min_size=1), st.none() | st.binary(), st.none() | st.text(min_size=1), st.dictionaries(st.text(), st.text())
+    Message,
+    st.text(),
+    st.text(min_size=1),
+    st.none() | st.binary(),
+    st.none() | st.text(min_size=1),
+    st.dictionaries(st.text(), st.text()),
 )
 
 
@@ -152,7 +169,9 @@ def test_the_published_schemas_refuse_what_is_no_event():
 
 def test_a_stated_band_is_no_confidence():
     """Nor is a missing one: a consumer cannot take either for a probability."""
-    _, value, _ = answered(Labelled({"intent": FieldResult("cancel", ClaimedConfidence(Band.HIGH)), "amount": FieldResult(None, NotScored("x"))}))
+    _, value, _ = answered(
+        Labelled({"intent": FieldResult("cancel", ClaimedConfidence(Band.HIGH)), "amount": FieldResult(None, NotScored("x"))})
+    )
     assert value["fields"]["intent"] == {"value": "cancel", "confidence": None, "signal": "band", "band": "high"}
     assert value["fields"]["amount"] == {"value": None, "confidence": None}
 

@@ -20,7 +20,7 @@ def machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "processors": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "load_1_minute_before": round(load[0], 2),
+        "load_1_minute": round(load[0], 2),
     }
 
 

@@ -86,11 +86,13 @@ async def demonstrate(wish: Wish, console: Console) -> Run:
 
 async def _on_and_off(house: House) -> tuple[Settings, Worked]:
     wish = house.wish
+    # Worker and local model read these copies, beside which there is no gold file.
+    tasks = folder.write_tasks(house.folder, house.parts)
     async with AsyncExitStack() as stack:
-        settings = await _services(house, stack)
+        settings = await _services(house, stack, tasks)
         connection = connection_of(settings.kafka)
         orders = Orders(
-            folder.write_tasks(house.folder, house.parts),
+            tasks,
             folder.write_settings(house.folder, for_run(settings, house.run)),
             environment(os.environ, own_broker=wish.own_broker, own_model=wish.own_model),
             house.folder / "worker.log",
@@ -99,7 +101,7 @@ async def _on_and_off(house: House) -> tuple[Settings, Worked]:
             return settings, await _work(house, orders, reader)
 
 
-async def _services(house: House, stack: AsyncExitStack) -> Settings:
+async def _services(house: House, stack: AsyncExitStack, tasks: Sequence[Path]) -> Settings:
     """Start what is ours, side by side, with the samples sent as soon as the broker serves; return the settings to use."""
     wish, settings = house.wish, house.wish.settings
     kafka_up: Service | None = None
@@ -110,13 +112,14 @@ async def _services(house: House, stack: AsyncExitStack) -> Settings:
         kafka, kafka_up = kafka_service(wish.data, name, keep=wish.keep, say=house.say)
         await stack.enter_async_context(stopped_at_the_end(kafka_up, keep=wish.keep))
     if wish.own_model:
-        names = tuple(str(part.loaded.path) for part in house.parts)
-        model, model_up = model_service(ModelOptions(wish.labeller, names, wish.data, seed=wish.seed), keep=wish.keep)
+        model, model_up = model_service(
+            ModelOptions(wish.labeller, tuple(map(str, tasks)), wish.data, seed=wish.seed), keep=wish.keep
+        )
         await stack.enter_async_context(stopped_at_the_end(model_up, keep=wish.keep))
         settings = with_own_model(settings, model.base_url, model.model)
         house.say(f"Starting the local model ({wish.labeller}) ...")
 
-    async def broker_and_samples() -> Connection:
+    async def broker_and_samples() -> None:
         if kafka_up is not None:
             await kafka_up.up()
             house.seconds["kafka"] = kafka_up.seconds
@@ -126,7 +129,6 @@ async def _services(house: House, stack: AsyncExitStack) -> Settings:
             await stack.enter_async_context(_topics(connection, house))
             await broker.send(connection, house.parts, house.tally)
         house.say(f"Kafka serves at {used.kafka.brokers}; {len(house.tally.sent):,} messages are in {len(house.parts)} topics.")
-        return connection
 
     async def labelling() -> None:
         if model_up is not None and model is not None:

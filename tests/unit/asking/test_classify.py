@@ -48,7 +48,16 @@ def test_an_answer_cut_by_length_says_so():
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"<html><body>Please log in.</body></html>", b"[]", b"7", b"null", b'"text"', b"\xff\xfe", orjson.dumps(completion())[:-9]],
+    [
+        b"",
+        b"<html><body>Please log in.</body></html>",
+        b"[]",
+        b"7",
+        b"null",
+        b'"text"',
+        b"\xff\xfe",
+        orjson.dumps(completion())[:-9],
+    ],
 )
 def test_a_200_that_is_no_json_object_is_the_providers_fault(body):
     """A captive portal, a proxy's page, half an answer: asked again, and no message pays for it."""
@@ -115,7 +124,8 @@ def test_waiting_helps(status):
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
-    "message", ["Too many tokens, please wait before trying again.", "Request would exceed the maximum context tokens per minute"]
+    "message",
+    ["Too many tokens, please wait before trying again.", "Request would exceed the maximum context tokens per minute"],
 )
 def test_a_limit_on_tokens_per_minute_is_not_a_text_that_is_too_big(status, message):
     """Bedrock says `too many tokens` when it throttles; halving would end in dead letters."""
@@ -175,7 +185,10 @@ def test_what_a_texts_fault_says_quotes_no_text():
 
 def test_an_operators_sentence_is_one_short_line():
     """Whatever the provider writes."""
-    for fault in (meaning(error("a\n" * 5_000, code="b\n" * 5_000), 500), meaning(error("x" * 9_999, code="invalid_api_key"), 401)):
+    for fault in (
+        meaning(error("a\n" * 5_000, code="b\n" * 5_000), 500),
+        meaning(error("x" * 9_999, code="invalid_api_key"), 401),
+    ):
         assert "\n" not in fault.why
         assert len(fault.why) < 400
 

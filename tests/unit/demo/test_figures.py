@@ -10,6 +10,7 @@ from schemas.events import EventKind
 from tests.unit.demo.test_tally import published, sent_tally
 from workers.demo import examples
 from workers.demo.figures import Rates, exactly_once, task_figures, totals
+from workers.demo.judgement import Run
 from workers.demo.show import show_examples, show_figures
 from workers.demo.tally import Sent, Tally
 from workers.demo.worker_metrics import TaskUse, WorkerUse, read_metrics
@@ -131,3 +132,11 @@ def test_metrics_are_read_as_the_worker_writes_them():
     dollars = read_metrics(metrics.exposition().decode()).tasks["tickets"].dollars
     assert dollars is not None
     assert math.isclose(dollars, 0.5)
+
+
+def test_a_run_holds_only_when_the_worker_stopped_in_order():
+    """One event per input is not enough when the worker fell over at the end."""
+    once = {"holds": True}
+    assert Run({"exactly_once": once, "worker_exit_code": 0}, ()).holds
+    assert not Run({"exactly_once": once, "worker_exit_code": -9}, ()).holds
+    assert not Run({"exactly_once": {"holds": False}, "worker_exit_code": 0}, ()).holds

@@ -38,7 +38,8 @@ def test_requires_asks_for_a_field_with_some_labels_only(values, accepted):
 
 
 @pytest.mark.parametrize(
-    ("value", "accepted"), [("EUR", True), ("eur", True), ("Straße", True), ("STRASSE", True), ("USD", False), ("", False), (None, True), (7, True)]
+    ("value", "accepted"),
+    [("EUR", True), ("eur", True), ("Straße", True), ("STRASSE", True), ("USD", False), ("", False), (None, True), (7, True)],
 )
 def test_one_of_compares_without_case(value, accepted):
     """An unknown value is not a wrong one."""
@@ -127,12 +128,18 @@ def test_a_users_function_cannot_change_the_fields():
 
 def test_every_broken_rule_is_told_in_order():
     """Not the first alone."""
-    checks = [REQUIRES, OneOfCheck(check="one_of", field="currency", values=("EUR",)), RangeCheck(check="range", field="n", most=1)]
+    checks = [
+        REQUIRES,
+        OneOfCheck(check="one_of", field="currency", values=("EUR",)),
+        RangeCheck(check="range", field="n", most=1),
+    ]
     found = broken_rules(compile_rules(checks, {}), {"intent": "refund", "currency": "USD", "n": 2}, "")
     assert [r.field for r in found] == ["order_id", "currency", "n"]
 
 
-VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals() | st.dictionaries(st.text(), st.text())
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.decimals() | st.dictionaries(st.text(), st.text())
+)
 
 
 @given(st.dictionaries(st.sampled_from(["intent", "order_id", "currency", "amount"]), VALUES))

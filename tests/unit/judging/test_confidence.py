@@ -203,7 +203,17 @@ def test_each_object_of_the_answer_has_its_own_share():
 
 @pytest.mark.parametrize(
     "value",
-    ['"intent":"B"', '{"intent":"B"}', ',"intent":"B",', '\\"intent\\":\\"B', '"', "\\", "}],{[", "\n\u2028😀", '\\","intent":"B'],
+    [
+        '"intent":"B"',
+        '{"intent":"B"}',
+        ',"intent":"B",',
+        '\\"intent\\":\\"B',
+        '"',
+        "\\",
+        "}],{[",
+        "\n\u2028😀",
+        '\\","intent":"B',
+    ],
 )
 def test_a_text_that_quotes_a_label_is_not_one(value):
     """The words of a message may be a whole answer: only keys of the items count."""

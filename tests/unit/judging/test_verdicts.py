@@ -93,7 +93,11 @@ def test_an_unknown_label_is_a_reason_only_where_it_is_required():
 
 def test_every_doubt_is_told_at_once():
     """A person sees all reasons, by field, not the first."""
-    fields = {"intent": INTENT, "mood": {"kind": "sentiment", "required": True}, "order_id": {"kind": "extract", "required": True}}
+    fields = {
+        "intent": INTENT,
+        "mood": {"kind": "sentiment", "required": True},
+        "order_id": {"kind": "extract", "required": True},
+    }
     verdict = judged(task(fields), {"intent": "cancel", "mood": "negative"}, {"order_id": None}, signals={"intent": sure(0.1)})
     assert reasons(verdict) == [(Doubt.LOW_CONFIDENCE, "intent"), (Doubt.NOT_SCORED, "mood"), (Doubt.UNKNOWN, "order_id")]
 
@@ -215,7 +219,12 @@ FIELDS = {"intent": INTENT, "amount": AMOUNT}
 
 def with_model(model, amount=None):
     return judged(
-        task(FIELDS), {"intent": "cancel"}, {"amount": amount}, text=amount or "", signals={"intent": sure(1)}, user_code=UserCode(model)
+        task(FIELDS),
+        {"intent": "cancel"},
+        {"amount": amount},
+        text=amount or "",
+        signals={"intent": sure(1)},
+        user_code=UserCode(model),
     )
 
 
