@@ -47,6 +47,7 @@ class Lane:
         self._closing = asyncio.Event()
         self._last_commit = float("-inf")
         self._draining = False
+        self._told: StateChange | None = None
 
     async def run(self, activating: asyncio.Semaphore, seek: Callable[[Position], None]) -> None:
         """Activate, then commit whatever is settled, until closed; then commit once more."""
@@ -220,8 +221,12 @@ class Lane:
         self._become(LaneState.QUARANTINED, f"the commit map beside offset {position.offset} is unknown: {unknown.why}")
 
     def _become(self, state: LaneState, why: str = "") -> None:
+        """Take the state and tell it, once: a lane that tries again twice a second would else repeat itself as often."""
         self.state = state
-        self._tell(StateChange(self.partition, state, why))
+        change = StateChange(self.partition, state, why)
+        if change != self._told:
+            self._told = change
+            self._tell(change)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not for a lane that is to close."""

@@ -33,6 +33,9 @@ FLOORS: Mapping[str, int] = MappingProxyType(
     }
 )
 FIELDS = "nanotriage_fields"
+OURS = "nanotriage"
+REPEAT_SECONDS = 10.0
+_MOST_REMEMBERED = 1_000
 
 
 class Log:
@@ -76,6 +79,7 @@ def configure(form: Literal["auto", "json", "console"], level: str, stream: IO[s
     handler = logging.StreamHandler(out)
     handler.setFormatter(_Json() if as_json else _Console())
     handler.addFilter(_above_floor)
+    handler.addFilter(_Repeats())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name, floor in FLOORS.items():
         logging.getLogger(name).setLevel(max(floor, logging.getLevelNamesMapping()[level]))
@@ -85,6 +89,28 @@ def _above_floor(record: logging.LogRecord) -> bool:
     """Hold the floor also when a library sets its own level later, as openai does when it sees OPENAI_LOG."""
     floor = next((FLOORS[name] for name in FLOORS if record.name == name or record.name.startswith(f"{name}.")), 0)
     return record.levelno >= floor
+
+
+class _Repeats(logging.Filter):
+    """Lets a library say the same thing once in REPEAT_SECONDS.
+
+    Without a broker, aiokafka repeats itself a hundred times a second for each lane.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] == OURS:
+            return True
+        said = (record.name, _cut(record.getMessage()))
+        if record.created - self._said.get(said, float("-inf")) < REPEAT_SECONDS:
+            return False
+        if len(self._said) >= _MOST_REMEMBERED:
+            self._said.clear()
+        self._said[said] = record.created
+        return True
 
 
 class _Json(logging.Formatter):

@@ -69,7 +69,7 @@ async def main(brokers: str, model_url: str, topic: str, out: str, system: str, 
             linger_ms=2,
             max_batch_size=1 << 18,
             transactional_id=f"bare-{number}",
-            compression_type="lz4",
+            compression_type="zstd",
         )
         await producers[number].start()
     done = {number: [] for number in partitions}

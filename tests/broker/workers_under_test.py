@@ -51,7 +51,9 @@ def worker_settings(stage: Stage, model_url: str, **others: object) -> dict[str,
 class Worker:
     """One process of `python -m MODULE run --task FILE`. Its log is a file; nothing outlives `end`."""
 
-    def __init__(self, stage: Stage, settings: Mapping[str, str], *flags: str, module: str = PRODUCT, name: str = "worker") -> None:
+    def __init__(
+        self, stage: Stage, settings: Mapping[str, str], *flags: str, module: str = PRODUCT, name: str = "worker"
+    ) -> None:
         self.log = stage.folder / f"{name}.log"
         command = [sys.executable, "-m", module, "run", "--task", str(stage.task_file), *flags]
         with self.log.open("wb") as log:
@@ -178,8 +180,12 @@ class Crew:
 
     def joins(self) -> int:
         """Return how often any of them joined the group: each time it may lose its calls in flight."""
+        return self.count_starting("Joined group")
+
+    def count_starting(self, event: str) -> int:
+        """Return how many log lines of all workers begin so."""
         lines = [line for worker in self.everybody for line in worker.lines()]
-        return sum(line.get("event", "").startswith("Joined group") for line in lines)
+        return sum(line.get("event", "").startswith(event) for line in lines)
 
     def __enter__(self) -> Self:
         for _ in range(self._count):

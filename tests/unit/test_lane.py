@@ -193,13 +193,14 @@ async def test_it_tries_again_until_the_log_answers():
         assert house.log.calls.count("writer") == house.log.calls.count("discard") + 1
 
 
-async def test_a_refusal_is_said_and_tried_again():
-    """An operator who grants the right need not restart the worker."""
+async def test_a_refusal_is_said_once_and_tried_again():
+    """An operator who grants the right need not restart the worker; the same sentence is not repeated until then."""
     house = House()
-    house.log.open_errors = [LogRefused("no right to write")] * 2
+    house.log.open_errors = [LogRefused("no right to write")] * 3
     async with house.running():
         await house.active()
-    assert house.states == [LaneState.REFUSED, LaneState.REFUSED, LaneState.ACTIVE, LaneState.CLOSED]
+        assert house.log.opens == 4
+    assert house.states == [LaneState.REFUSED, LaneState.ACTIVE, LaneState.CLOSED]
     assert house.facts[0].why == "no right to write"
 
 

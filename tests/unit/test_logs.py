@@ -125,3 +125,21 @@ def test_the_level_holds() -> None:
     """Below it nothing is written."""
     log = bind("nanotriage.test")
     assert [line["event"] for line in lines("WARNING", lambda: log.info("i"), lambda: log.warning("w"))] == ["w"]
+
+
+def test_a_library_that_repeats_itself_is_written_once_in_a_while() -> None:
+    """The same words once in ten seconds; other words, and ours, always."""
+    stream = io.StringIO()
+    configure("json", "INFO", stream)
+
+    def say(name: str, words: str, at: float) -> None:
+        logging.getLogger(name).handle(logging.makeLogRecord({"name": name, "msg": words, "levelno": 30, "created": at}))
+
+    for at in (100.0, 101.0, 109.0, 111.0):
+        say("aiokafka", "Unable connect to node with id 1", at)
+        say("nanotriage.pipeline", "again", at)
+    say("aiokafka", "Unable connect to node with id 2", 111.0)
+    events = [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+    assert events.count("again") == 4
+    assert events.count("Unable connect to node with id 1") == 2
+    assert events.count("Unable connect to node with id 2") == 1

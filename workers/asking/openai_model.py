@@ -64,9 +64,9 @@ class OpenAIModel:
                 response = await self._client.post("/chat/completions", cast_to=httpx2.Response, content=question.body)
         except openai.APIStatusError as error:
             response = error.response
-        except (TimeoutError, openai.APITimeoutError):
-            return TryAgain(f"no answer within {seconds:g} s, or no connection")
-        except openai.APIConnectionError as error:
+        except TimeoutError:
+            return TryAgain(f"no answer within {seconds:g} s")
+        except openai.APIConnectionError as error:  # the aiohttp transport calls a refused connection a time-out, too
             return TryAgain(f"no connection to the model: {_cause(error)}")
         except Exception as error:  # noqa: BLE001  # the contract is to never raise, and three packages lie below
             return TryAgain(f"the call failed: {_cause(error)}")

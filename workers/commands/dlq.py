@@ -5,9 +5,8 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +23,7 @@ from workers.deadletters.display import printable, record_json, record_lines, sa
 from workers.deadletters.listing import ROW_HEADS, SUM_HEADS, Listing
 from workers.deadletters.plan import MAX_REPLAYS, REFUSED, Outcome, Rules
 from workers.deadletters.reader import KafkaReader, kafka_reader
-from workers.deadletters.replay import Job, Replay, names_of
+from workers.deadletters.replay import Job, Replay, ends_of, names_of
 from workers.deadletters.survey import fill, find
 from workers.deadletters.where import FIELDS_HELP, parse_where
 from workers.exits import UserError
@@ -122,6 +121,9 @@ def replay_command(
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Forget that the selected letters were sent back: send them once more.")
     ] = False,
+    skip_rest: Annotated[
+        bool, typer.Option("--skip-rest", help="Count the letters that --where leaves out as done, for later replays too.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent back. Changes nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JsonOption = False,
@@ -137,21 +139,19 @@ def replay_command(
     loaded = _task(task)
     kafka = _kafka(brokers, config, assignments)
     group, transactional_id = names_of(kafka.app, kafka.group, loaded.name)
-    rules = Rules(loaded.name, loaded.source.topic, parse_where(where or ()), max_replays, _now_ms())
+    rules = Rules(loaded.name, loaded.source.topic, parse_where(where or ()), max_replays, _now_ms(), skip_rest)
     job = Job(rules, loaded.routes.dead, group, transactional_id, most, from_start)
-    outcomes = asyncio.run(_replayed(kafka, job, Manner(dry_run=dry_run, ask=not yes)))
-    if as_json:
-        print(safe_json(outcomes_json(job, outcomes, dry_run=dry_run)))
-    else:
-        print(outcomes_sentence(job, outcomes, done=not dry_run))
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """Whether to look only, and whether to ask before anything is sent."""
-
-    dry_run: bool
-    ask: bool
+    ends = None
+    if dry_run or not yes:
+        outcomes, ends = asyncio.run(_surveyed(kafka, job))
+        if dry_run or not outcomes[Outcome.REPLAYED]:
+            _show_outcomes(job, outcomes, done=False, as_json=as_json)
+            return
+        print(outcomes_sentence(job, outcomes, done=False))
+        if not typer.confirm("Send them back?"):
+            print("Nothing was sent back.")
+            return
+    _show_outcomes(job, asyncio.run(_replayed(kafka, job, ends)), done=True, as_json=as_json)
 
 
 def outcomes_sentence(job: Job, outcomes: Counter[Outcome], *, done: bool) -> str:
@@ -168,14 +168,14 @@ def outcomes_sentence(job: Job, outcomes: Counter[Outcome], *, done: bool) -> st
     return f"{'; '.join(parts)}."
 
 
-def outcomes_json(job: Job, outcomes: Counter[Outcome], *, dry_run: bool) -> dict[str, Any]:
+def outcomes_json(job: Job, outcomes: Counter[Outcome], *, done: bool) -> dict[str, Any]:
     """Return the same for a program. Of a dry run the outcomes are what would be."""
     return {
         "task": job.rules.task,
         "dead_topic": job.dead_topic,
         "source_topic": job.rules.source_topic,
         "group": job.group,
-        "dry_run": dry_run,
+        "dry_run": not done,
         "outcomes": {outcome.value: outcomes[outcome] for outcome in Outcome},
     }
 
@@ -188,18 +188,26 @@ async def _listed(kafka: KafkaSettings, topics: Sequence[str], listing: Listing)
             )
 
 
-async def _replayed(kafka: KafkaSettings, job: Job, manner: Manner) -> Counter[Outcome]:
+async def _surveyed(kafka: KafkaSettings, job: Job) -> tuple[Counter[Outcome], Mapping[Partition, int]]:
     async with _cluster(kafka) as (log, reader):
-        replay = await Replay.begin(log, reader, job)
-        if manner.dry_run or manner.ask:
-            with _progress("looking", replay.offsets) as bar:
-                outcomes = await replay.survey(lambda offsets: bar.advance(bar.task_ids[0], offsets))
-            if manner.dry_run:
-                return outcomes
-            print(outcomes_sentence(job, outcomes, done=False))
-            typer.confirm("Send them back?", abort=True)
-        with _progress("replaying", replay.offsets) as bar:
-            return await replay.run(lambda offsets: bar.advance(bar.task_ids[0], offsets))
+        ends = await ends_of(log, reader, job)
+        with _progress("looking", sum(ends.values())) as bar:
+            return await Replay(log, reader, job, ends).survey(lambda offsets: bar.advance(bar.task_ids[0], offsets)), ends
+
+
+async def _replayed(kafka: KafkaSettings, job: Job, ends: Mapping[Partition, int] | None) -> Counter[Outcome]:
+    """Replay up to the ends, so that nothing is sent back that was not asked about; None is all there is now."""
+    async with _cluster(kafka) as (log, reader):
+        known = await ends_of(log, reader, job) if ends is None else ends
+        with _progress("replaying", sum(known.values())) as bar:
+            return await Replay(log, reader, job, known).run(lambda offsets: bar.advance(bar.task_ids[0], offsets))
+
+
+def _show_outcomes(job: Job, outcomes: Counter[Outcome], *, done: bool, as_json: bool) -> None:
+    if as_json:
+        print(safe_json(outcomes_json(job, outcomes, done=done)))
+    else:
+        print(outcomes_sentence(job, outcomes, done=done))
 
 
 def _show_listing(listing: Listing) -> None:

@@ -17,7 +17,7 @@ class Outcome(StrEnum):
     """What a replay does with a record of the dead-letter topic."""
 
     REPLAYED = "replayed"
-    LEFT = "left"  # not selected: a later replay may take it
+    LEFT = "left"  # not selected
     CUT = "cut"  # refused: the original cannot be made from it
     REPLAYED_TOO_OFTEN = "replayed_too_often"  # refused: it died as often as --max-replays allows
     OTHER_SOURCE = "other_source"  # refused: it comes from a topic that is not the task's source now
@@ -31,13 +31,17 @@ _NEVER = frozenset({Outcome.CUT, Outcome.ALIEN})
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is replayed: letters of the task that `where` selects, unless they were sent back `max_replays` times before."""
+    """What is replayed: letters of the task that `where` selects, unless they were sent back `max_replays` times before.
+
+    With `skip_rest` the letters that are left out are done with too, and no later replay takes them.
+    """
 
     task: str
     source_topic: str
     where: Where
     max_replays: int
     now_ms: int
+    skip_rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def plan(chunk: Chunk, done: Done, rules: Rules, room: int | None) -> Step:
         outcome = decide(letter, rules)
         outcomes[outcome] += 1
         if outcome not in _NEVER:
-            walk.letter(record.offset, done=outcome is not Outcome.LEFT)
+            walk.letter(record.offset, done=outcome is not Outcome.LEFT or rules.skip_rest)
         if outcome is Outcome.REPLAYED and isinstance(letter, DeadLetter):
             outgoing.append(original(letter))
     else:

@@ -17,7 +17,7 @@ from workers.deadletters.plan import Chunk
 
 STALL_SECONDS = 30.0
 _POLL_MS = 500
-_CHUNK_RECORDS = 500
+CHUNK_RECORDS = 500
 
 
 class Reader(Protocol):
@@ -36,9 +36,9 @@ class Reader(Protocol):
 class KafkaReader:
     """See `Reader`. Use `kafka_reader` to make one."""
 
-    def __init__(self, consumer: Any, connection: Connection) -> None:
+    def __init__(self, consumer: Any, chunk_records: int) -> None:
         self._consumer = consumer
-        self._connection = connection
+        self._chunk_records = chunk_records
 
     async def ends(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         try:
@@ -48,7 +48,7 @@ class KafkaReader:
             raise LogUnavailable(f"the ends of the partitions were not told in {STALL_SECONDS:.0f} seconds") from error
         except KafkaError as error:
             raise log_error(error, "reading the ends of the partitions") from error
-        return {Partition(tp.topic, tp.partition): int(offset) for tp, offset in found.items()}
+        return {p: int(found[TopicPartition(p.topic, p.number)]) for p in partitions}
 
     async def read(self, start: Position, end: int) -> AsyncIterator[Chunk]:
         partition, at = start.partition, start.offset
@@ -68,7 +68,7 @@ class KafkaReader:
         try:
             async with asyncio.timeout(STALL_SECONDS):
                 while True:
-                    found = await self._consumer.getmany(partition, timeout_ms=_POLL_MS, max_records=_CHUNK_RECORDS)
+                    found = await self._consumer.getmany(partition, timeout_ms=_POLL_MS, max_records=self._chunk_records)
                     # A stretch of nothing but transaction markers brings no record and still moves the position.
                     reached = await self._consumer.position(partition)
                     if reached > at:
@@ -81,8 +81,8 @@ class KafkaReader:
 
 
 @asynccontextmanager
-async def kafka_reader(connection: Connection) -> AsyncIterator[KafkaReader]:
-    """Give a reader of the cluster. Raises topics.errors.LogError."""
+async def kafka_reader(connection: Connection, chunk_records: int = CHUNK_RECORDS) -> AsyncIterator[KafkaReader]:
+    """Give a reader of the cluster, with so many records in a chunk at most. Raises topics.errors.LogError."""
     consumer = AIOKafkaConsumer(
         **client_options(connection),
         group_id=None,
@@ -93,7 +93,7 @@ async def kafka_reader(connection: Connection) -> AsyncIterator[KafkaReader]:
     try:
         async with asyncio.timeout(STALL_SECONDS):
             await consumer.start()
-        yield KafkaReader(consumer, connection)
+        yield KafkaReader(consumer, chunk_records)
     except TimeoutError as error:
         raise LogUnavailable(f"no broker answered in {STALL_SECONDS:.0f} seconds") from error
     except KafkaConnectionError as error:

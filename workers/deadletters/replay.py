@@ -6,16 +6,16 @@ only after the writer has opened, which decides the last transaction of a replay
 runs: all replays of a task share one transactional id. So:
 
 - A letter that was sent back is not sent back again, whatever `--where` says this time, until `--from-start`.
-- A letter that `--where` leaves out stays for a later replay. One that is selected and refused is done with.
+- A letter that `--where` leaves out stays for a later replay, or with `--skip-rest` is done with. One that is selected and
+  refused is done with.
 - `--from-start` forgets, before anything is published and in a transaction per partition, that the letters selected now
   are done. One that is interrupted is continued by the same command without `--from-start`.
 - Letters that are written after the start are a later replay's, so a letter that dies again is not chased.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
 
 from topics.commit_map import UnknownMap
 from topics.errors import LogUnavailable, RecordTooLarge, WriterFenced, WriterLost, missing_topic
@@ -58,8 +58,20 @@ class Stored:
     earliest: int
 
 
+Commit = Callable[[Stored, Step], Awaitable[tuple[Stored, Step]]]
+"""Returns what is stored afterwards, and the step as it was committed."""
+
+
+async def ends_of(log: Log, reader: Reader, job: Job) -> Mapping[Partition, int]:
+    """Return where the dead topic's partitions end now. Raises topics.errors.LogError, also when a topic does not exist."""
+    for topic in (job.rules.source_topic, job.dead_topic):
+        if not await log.partitions(topic):
+            raise missing_topic(topic)
+    return await reader.ends(await log.partitions(job.dead_topic))
+
+
 class Replay:
-    """One run over the topic as it is when `begin` is called."""
+    """One run over the dead topic up to the given ends (`ends_of`). `tell` adds up to about their sum."""
 
     def __init__(self, log: Log, reader: Reader, job: Job, ends: Mapping[Partition, int]) -> None:
         self._log = log
@@ -68,25 +80,12 @@ class Replay:
         self._ends = ends
         self._writer: Writer | None = None
 
-    @classmethod
-    async def begin(cls, log: Log, reader: Reader, job: Job) -> Self:
-        """Look where the partitions end. Raises topics.errors.LogError, also when a topic does not exist."""
-        for topic in (job.rules.source_topic, job.dead_topic):
-            if not await log.partitions(topic):
-                raise missing_topic(topic)
-        return cls(log, reader, job, await reader.ends(await log.partitions(job.dead_topic)))
-
-    @property
-    def offsets(self) -> int:
-        """The sum of the ends: what `tell` adds up to."""
-        return sum(self._ends.values())
-
     async def survey(self, tell: Tell) -> Counter[Outcome]:
         """Return what `run` would do. Changes nothing, and disturbs no replay that runs."""
         outcomes: Counter[Outcome] = Counter()
         for partition in self._ends:
             stored = await self._stored(partition)
-            await self._walk(replace(stored, done=await self._forgotten(stored)), outcomes, tell)
+            await self._walk(replace(stored, done=await self._forgotten(stored)), _pretend, outcomes, tell)
         return outcomes
 
     async def run(self, tell: Tell) -> Counter[Outcome]:
@@ -101,10 +100,10 @@ class Replay:
             if self._job.from_start:
                 for partition in self._ends:
                     stored = await self._stored(partition)
-                    await self._note(stored, await self._forgotten(stored))
+                    await _note(stored, await self._forgotten(stored), self._commit)
             for partition in self._ends:
                 # Asked anew for each: the writer may have been replaced, and another replay have run before that.
-                await self._walk(await self._stored(partition), outcomes, tell)
+                await self._walk(await self._stored(partition), self._commit, outcomes, tell)
         finally:
             self._discard()
         return outcomes
@@ -119,8 +118,8 @@ class Replay:
             forgetting.see(chunk)
         return forgetting.result(end)
 
-    async def _walk(self, stored: Stored, outcomes: Counter[Outcome], tell: Tell) -> None:
-        """Plan chunk by chunk; with a writer, commit each that has letters to send back, and the position at the end."""
+    async def _walk(self, stored: Stored, commit: Commit, outcomes: Counter[Outcome], tell: Tell) -> None:
+        """Plan chunk by chunk; commit each that has letters to send back, and the position at the end."""
         partition, done = stored.partition, stored.done
         at = max(done.position, stored.earliest)
         tell(min(at, self._ends[partition]))
@@ -129,19 +128,14 @@ class Replay:
             if room == 0:
                 break
             step = plan(chunk, done, self._job.rules, room)
-            if self._writer is not None and step.outgoing:
-                stored, step = await self._commit(stored, step)
+            if step.outgoing:
+                stored, step = await commit(stored, step)
             done = step.done
             outcomes.update(step.outcomes)
             tell(chunk.end - chunk.start)
         # Nothing was published since the last commit, so a note that has no room need not be made.
-        if self._writer is not None and done.metadata() is not None:
-            await self._note(stored, done)
-
-    async def _note(self, stored: Stored, done: Done) -> None:
-        untouched = stored.committed is None and not done.runs
-        if not untouched and _committed(stored.partition, done) != stored.committed:
-            await self._commit(stored, Step((), done, Counter()))
+        if done.metadata() is not None:
+            await _note(stored, done, commit)
 
     async def _commit(self, stored: Stored, step: Step) -> tuple[Stored, Step]:
         """Commit the step; after any doubt replace the writer and ask the broker whether it was committed."""
@@ -213,12 +207,23 @@ class Replay:
         return UserError(sentence, Exit.FAILED)
 
 
+async def _pretend(stored: Stored, step: Step) -> tuple[Stored, Step]:
+    """Stand for a commit in a survey: refuse what cannot be noted, and change nothing."""
+    return replace(stored, committed=_committed(stored.partition, step.done), done=step.done), step
+
+
+async def _note(stored: Stored, done: Done, commit: Commit) -> None:
+    untouched = stored.committed is None and not done.runs
+    if not untouched and _committed(stored.partition, done) != stored.committed:
+        await commit(stored, Step((), done, Counter()))
+
+
 def _committed(partition: Partition, done: Done) -> Committed:
     """Raises UserError when the note has no room beside the offset."""
     metadata = done.metadata()
     if metadata is None:
         raise UserError(
-            f"what --where leaves out of {partition} is too scattered to be noted beside a consumer offset: first replay "
-            f"everything up to there, with --where partition={partition.number} --where 'offset<{done.runs[-1][1]}'"
+            f"what --where leaves out of {partition} is too scattered to be noted beside a consumer offset: select longer "
+            "stretches, such as age<1d, or add --skip-rest, which counts what is left out as done"
         )
     return Committed(Position.restored(partition, done.position), metadata)

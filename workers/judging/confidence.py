@@ -93,8 +93,6 @@ def text_spans(raw: bytes) -> list[dict[bytes, Span | None]] | None:
     depth, after = 0, len(raw)
     for piece in _PIECE.finditer(raw, opening.end()):
         mark = raw[piece.start() : piece.start() + 1]
-        if mark == b"[" or depth < 0:
-            return None
         if mark == b"{":
             depth += 1
             if depth == 1:
@@ -104,7 +102,7 @@ def text_spans(raw: bytes) -> list[dict[bytes, Span | None]] | None:
             depth -= 1
             after = piece.end()
         elif piece[1] is None:
-            return items  # cut within a text
+            return items  # cut within a text, or a list where none belongs
         elif depth == 1 and piece[2] is not None:
             key = piece[1]
         elif depth == 1 and key is not None:

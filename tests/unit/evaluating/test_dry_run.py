@@ -27,7 +27,7 @@ def wanted(model, stall_seconds=20.0):
 async def test_every_input_has_one_outcome():
     """Fifty messages and a broken record: each ends once, under the id it was sent with, and the meter counted the calls."""
     meter, seen = Meter(), []
-    outcomes = await dry_run(wanted(ScriptedModel(lambda _text: {"intent": "A"})), meter, seen.append)
+    outcomes = await dry_run(wanted(ScriptedModel()), meter, seen.append)
     assert sorted(one.message_id or "" for one in outcomes) == sorted(each.message_id or "" for each in INPUTS)
     assert [one.reason for one in outcomes if one.kind is EventKind.DEAD] == ["undecodable"]
     assert {one.fields["intent"] for one in outcomes if one.kind is EventKind.LABELLED} == {"cancel_order"}

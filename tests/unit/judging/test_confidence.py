@@ -229,16 +229,24 @@ def test_a_value_or_ref_named_like_the_field_is_not_taken_for_it():
 
 
 def test_a_cut_answer_keeps_the_scores_of_its_complete_items():
-    """The reader reads them, so they are worth as much as in a whole answer."""
-    whole = many([('"ref":"a",', "A", 0.9), ('"ref":"b","summary":"x{[",', "B", 0.7), ('"ref":"c",', "A", 0.5)])
-    for kept in range(len(whole)):
-        tokens = [*whole[:kept], forced(whole[kept][0][: len(whole[kept][0]) // 2])]
+    """Wherever it was cut, the reader reads them, so they are worth as much as in a whole answer."""
+    hostile = r'"summary":"x}] {[}]\",\"intent\":\"A","ref":'
+    whole = many([(hostile + '"a",', "A", 0.9), (hostile + '"b",', "B", 0.7), (hostile + '"c",', "A", 0.5)])
+    reader = Reader({"intent": LETTERS}, ["summary"], banded=False)
+    read = []
+    for kept in range(sum(len(token[0]) for token in whole)):
+        tokens, left = [], kept
+        for token in whole:
+            tokens.append(token if len(token[0]) <= left else forced(token[0][:left]))
+            left -= len(tokens[-1][0])
         content = b"".join(t[0] for t in tokens).decode()
-        readings = Reader({"intent": LETTERS}, ["summary"], banded=False).read(content, ["a", "b", "c"], cut=True)
         signals = INTENT.score(content, tokens, 3)
+        readings = reader.read(content, ["a", "b", "c"], cut=True)
+        read.append(sum(isinstance(r, Read) for r in readings))
         for reading, probability in zip(readings, (0.9, 0.7, 0.5), strict=True):
             if isinstance(reading, Read):
                 assert signals[reading.place]["intent"].probability == pytest.approx(probability)
+    assert set(read) == {0, 1, 2, 3}
 
 
 def test_a_missing_or_additional_item_costs_the_others_no_score():
