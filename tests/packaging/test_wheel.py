@@ -159,12 +159,7 @@ def test_an_interpreter_without_asserts_is_refused(installed, tmp_path, flags, v
     assert said.startswith("error: python -O removes")
 
 
-UNSAID = pytest.mark.xfail(strict=True, reason="`model up` reports the missing package as an unexpected error of ours")
-
-
-@pytest.mark.parametrize(
-    ("command", "code"), [(["kafka", "up"], 3), (["demo"], 3), pytest.param(["model", "up"], 2, marks=UNSAID)]
-)
+@pytest.mark.parametrize(("command", "code"), [(["kafka", "up"], 3), (["demo"], 2), (["model", "up"], 2)])
 def test_a_command_whose_extra_is_missing_says_which(installed, tmp_path, command, code):
     """Without the local extra there is one sentence with what to install, not a traceback."""
     said = run(installed / "nanotriage", *command, cwd=tmp_path, code=code)

@@ -18,7 +18,7 @@ import topics.embedded.watchdog
 from topics.embedded.ports import free_ports
 from topics.embedded.process import Process
 from workers.exits import Exit, UserError
-from workers.modelserver.options import Kind, ModelOptions, command
+from workers.modelserver.options import Kind, ModelOptions, command, require_packages
 
 READY_SECONDS = 120.0  # a cold start downloads 25 MB and embeds every example
 STOP_SECONDS = 10.0
@@ -76,6 +76,7 @@ class LocalModel:
         """
         if self.process is not None:
             return
+        require_packages(self._options.kind)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         guard = [] if detached else [sys.executable, "-I", "-S", str(Path(topics.embedded.watchdog.__file__))]
         paths = [str(_HOME), *filter(None, [os.environ.get("PYTHONPATH")])]

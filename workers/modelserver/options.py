@@ -1,11 +1,14 @@
 """What a model server is started with, as a value and as a command line of its own process."""
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from workers.exits import UserError
 
 DATA = Path(".nanotriage")
 HOST = "127.0.0.1"
@@ -35,6 +38,13 @@ class ModelOptions:
     def models_folder(self) -> Path:
         """Where weights and embeddings are kept between starts."""
         return self.data / "models"
+
+
+def require_packages(kind: Kind) -> None:
+    """Raise UserError when a package behind this kind is not installed. Asks without importing it."""
+    for package in ("numpy", "onnxruntime", "tokenizers", "jgo") if kind is Kind.CLASSIFIER else ():
+        if importlib.util.find_spec(package) is None:
+            raise UserError(f'the local model needs the Python package {package}: pip install "nanotriage[local]"')
 
 
 def command(options: ModelOptions) -> list[str]:
