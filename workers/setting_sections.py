@@ -10,9 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -20,21 +18,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from workers.setting_base import Section, off
+from workers.setting_limits import LimitSettings
+
 LAST_PORT = 65_535
 PREFIX = "NANOTRIAGE_"
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-
-
-class Section(BaseModel):
-    """A value that cannot change, refuses words it does not know, and quotes no input in its errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-def _off(value: object) -> object:
-    """Neither TOML nor the environment has a null: `off` and `none` stand for it."""
-    return None if isinstance(value, str) and value.lower() in {"off", "none"} else value
 
 
 def _path_of_secret(path: Path) -> Path:
@@ -175,7 +165,7 @@ class ModelSettings(Section):
     logprobs: Literal["auto", "on", "off"] = Field(
         default="auto", description="token probabilities; auto asks the endpoint once"
     )
-    temperature: Annotated[float | None, BeforeValidator(_off)] = Field(default=0, ge=0, le=2, description="off leaves it out")
+    temperature: Annotated[float | None, BeforeValidator(off)] = Field(default=0, ge=0, le=2, description="off leaves it out")
     max_output_tokens_per_item: int = Field(default=120, ge=8, le=4096, description="room for the answer about one message")
     concurrency: int = Field(default=8, ge=1, le=1024, description="calls in flight at most")
     prices: dict[str, Price] = Field(
@@ -226,7 +216,7 @@ class HealthSettings(Section):
     """Where /live, /ready and /metrics answer."""
 
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container")
-    port: Annotated[int | None, BeforeValidator(_off)] = Field(
+    port: Annotated[int | None, BeforeValidator(off)] = Field(
         default=8080, ge=0, le=LAST_PORT, description="0 is any free port, off is none"
     )
 
@@ -253,6 +243,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     delivery: DeliverySettings = DeliverySettings()
     model: ModelSettings = ModelSettings()
+    limits: LimitSettings = LimitSettings()
     batching: BatchingSettings = BatchingSettings()
     brake: BrakeSettings = BrakeSettings()
     health: HealthSettings = HealthSettings()

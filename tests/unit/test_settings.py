@@ -78,7 +78,7 @@ def test_the_command_line_beats_the_environment_beats_the_file_beats_the_default
 @given(st.sampled_from([row for row in describe() if row.type.startswith(("integer", "number"))]), st.sampled_from("fev"))
 def test_every_numeric_setting_can_be_set_from_every_source(row, source) -> None:
     """What the table lists is what can be set: no name in it is a dead one."""
-    value = row.default
+    value = row.default or "1000"
     section, _, key = row.name.rpartition(".")
     with pytest.MonkeyPatch.context() as patch:
         flags, config = {}, None
@@ -91,7 +91,16 @@ def test_every_numeric_setting_can_be_set_from_every_source(row, source) -> None
         loaded = load_with_sources(flags, config)
         Path("nanotriage.toml").unlink(missing_ok=True)
     assert row.name in loaded.sources
-    assert loaded.settings == load_settings({})
+    assert not row.default or loaded.settings == load_settings({})
+
+
+def test_limits_that_are_not_set_are_to_be_learned(clean) -> None:
+    """Neither a number nor a guess stands in for what the provider may tell."""
+    assert (load_settings({}).limits.requests_per_minute, load_settings({}).limits.tokens_per_minute) == (None, None)
+    clean.setenv("NANOTRIAGE_LIMITS__TOKENS_PER_MINUTE", "200000")
+    assert load_settings({"limits.requests_per_minute": 500}).limits.requests_per_minute == 500
+    assert load_settings({}).limits.tokens_per_minute == 200_000
+    assert load_settings({"limits.tokens_per_minute": "off"}).limits.tokens_per_minute is None
 
 
 def test_the_file_is_named_by_option_or_variable_and_must_then_exist(clean) -> None:

@@ -1,0 +1,21 @@
+"""The section `limits`: what the provider allows the account, and how far we go in keeping to it."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from workers.setting_base import Section, off
+
+
+class LimitSettings(Section):
+    """What one model of the provider's account may be asked. Every task of a worker shares it."""
+
+    requests_per_minute: Annotated[float | None, BeforeValidator(off)] = Field(
+        default=None, ge=1, description="calls a minute; unset is learned from the provider's headers, if it sends any"
+    )
+    tokens_per_minute: Annotated[float | None, BeforeValidator(off)] = Field(
+        default=None, ge=100, description="tokens a minute, input and output; unset is learned from the headers"
+    )
+    most_seconds: float = Field(
+        default=60, gt=0, le=3600, description="longest pause after a fault, whatever Retry-After asks for"
+    )
