@@ -1,0 +1,80 @@
+"""Probability maps: they keep the order of scores, claim no certainty, and mean what they say on answers they never saw."""
+
+import random
+from math import exp
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.calibration import IsotonicMap, PlattMap, ProbabilityMap
+from workers.promising.maps import ISOTONIC_FROM, fit, fit_isotonic, fit_platt
+from workers.promising.reliability import brier, calibration_error
+from workers.promising.threshold import Example
+
+SCORES = st.floats(0, 1).map(lambda score: round(score, 6))
+EXAMPLES = st.lists(st.builds(Example, SCORES, st.booleans()), min_size=1, max_size=200)
+
+
+def overconfident(rng: random.Random, count: int) -> list[Example]:
+    """Answers that are right with the probability p and say p to the third power of its odds."""
+    found = []
+    for _ in range(count):
+        odds = rng.gauss(1.2, 1.0)
+        found.append(Example(round(1 / (1 + exp(-3 * odds)), 6), rng.random() < 1 / (1 + exp(-odds))))
+    return found
+
+
+@given(EXAMPLES, st.lists(SCORES, min_size=2, max_size=20))
+def test_a_map_keeps_the_order_and_claims_no_certainty(examples, scores):
+    """A higher score never has a lower probability, and none is 0 or 1."""
+    for fitted in (fit_platt(examples), fit_isotonic(examples)):
+        mapped = [fitted.of(score) for score in sorted(scores)]
+        assert mapped == pytest.approx(sorted(mapped), abs=1e-12)
+        assert all(0 < probability < 1 for probability in mapped)
+
+
+@given(EXAMPLES)
+def test_a_map_survives_its_file(examples):
+    """Written as JSON and read again it says the same."""
+    adapter = TypeAdapter(ProbabilityMap)
+    for fitted in (fit_platt(examples), fit_isotonic(examples)):
+        assert adapter.validate_json(fitted.model_dump_json()) == fitted
+
+
+@pytest.mark.parametrize("count", [ISOTONIC_FROM - 1, 4 * ISOTONIC_FROM])
+def test_mapped_probabilities_mean_what_they_say(count):
+    """On fresh answers: an expected calibration error of at most 0.03, where the raw scores miss by far more."""
+    rng = random.Random(count)
+    fitted, fresh = fit(overconfident(rng, count)), overconfident(rng, 20_000)
+    assert isinstance(fitted, PlattMap if count < ISOTONIC_FROM else IsotonicMap)
+    mapped = [Example(fitted.of(one.score), one.right) for one in fresh]
+    assert calibration_error(fresh) > 0.1
+    assert calibration_error(mapped) <= 0.03
+    assert brier(mapped) < brier(fresh)
+
+
+def test_scores_that_run_the_wrong_way_become_one_probability():
+    """A map never turns the order around: it says the mean instead."""
+    upside_down = [Example(place / 100, right=place < 70) for place in range(100)]
+    for fitted in (fit_platt(upside_down), fit_isotonic(upside_down)):
+        assert fitted.of(0.1) == pytest.approx(0.7, abs=0.02)
+        assert fitted.of(0.9) == pytest.approx(0.7, abs=0.02)
+
+
+def test_nothing_fits_nothing():
+    """No example, no map; and no error of nothing."""
+    assert fit([]) is None
+    assert calibration_error([]) is None
+    assert brier([]) is None
+
+
+def test_a_curve_that_falls_is_refused():
+    """A file that was changed by hand cannot turn the order around."""
+    with pytest.raises(ValidationError):
+        IsotonicMap(scores=(0.1, 0.2), probabilities=(0.9, 0.8))
+    with pytest.raises(ValidationError):
+        IsotonicMap(scores=(0.1,), probabilities=(0.9, 0.95))
+    with pytest.raises(ValidationError):
+        PlattMap(slope=-1, intercept=0)
