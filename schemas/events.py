@@ -5,6 +5,7 @@ provenance as `nt_` headers. A dead letter's value is the original record's byte
 under `orig_` names, and everything we know stands in headers.
 """
 
+import hashlib
 import uuid
 from enum import StrEnum
 from typing import Any, Literal
@@ -16,7 +17,8 @@ from schemas.verdict import Doubt, SignalKind
 
 VERSION = 1
 ORIGINAL_HEADER = "orig_"
-_NAMESPACE = uuid.UUID("6f1c7c1e-53c8-5d0a-9b0e-6d1f3f0a7c11")
+NAMESPACE = uuid.UUID("6f1c7c1e-53c8-5d0a-9b0e-6d1f3f0a7c11")
+_NAMESPACE_BYTES = NAMESPACE.bytes
 
 
 class EventKind(StrEnum):
@@ -37,7 +39,13 @@ def event_id(stream: str, topic: str, partition: int, offset: int, kind: EventKi
 
     `stream` names the cluster and the stream's epoch, a number to raise when a topic is made anew.
     """
-    return str(uuid.uuid5(_NAMESPACE, f"{stream}/{topic}/{partition}/{offset}/{kind.value}/{VERSION}"))
+    name = f"{stream}/{topic}/{partition}/{offset}/{kind.value}/{VERSION}"
+    # As `uuid.uuid5` does, at a third of its cost: once per message it shows.
+    made = bytearray(hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()[:16])
+    made[6] = made[6] & 0x0F | 0x50
+    made[8] = made[8] & 0x3F | 0x80
+    text = made.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class SourceRef(Frozen):

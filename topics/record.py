@@ -1,13 +1,15 @@
-"""Records, and the three things a worker may owe or claim about them."""
+"""Records, and the three things a worker may owe or claim about them.
+
+What is made once per message is a named tuple: a frozen dataclass takes four times as long to make and to hash.
+"""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 Headers = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Partition:
+class Partition(NamedTuple):
     """One partition of one topic."""
 
     topic: str
@@ -36,8 +38,7 @@ class Position:
         return cls(partition, offset)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One input record, as the broker gave it. `timestamp_ms` is milliseconds since the epoch."""
 
     partition: Partition
@@ -51,8 +52,7 @@ class Record:
         return Position(self.partition, self.offset + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The debt for one received record: exactly one verdict.
 
     `epoch` counts the assignments this process has seen. A receipt of an earlier assignment settles nothing, so a late
@@ -64,8 +64,7 @@ class Receipt:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One record to publish. The key decides its partition (Kafka's murmur2), as for any other producer."""
 
     topic: str

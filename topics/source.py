@@ -9,6 +9,7 @@ import asyncio
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from topics.lane import Clock, Lane
 from topics.lane_facts import LaneFact, LaneRules, LaneState
@@ -19,8 +20,7 @@ from topics.record import Outgoing, Partition, Receipt, Record
 _FULL_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A record that was received, and the receipt owed for it."""
 
     record: Record

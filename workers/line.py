@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.message import Message
 from schemas.task import Task
@@ -18,8 +19,7 @@ from workers.judging.verdicts import Judge
 from workers.routing import Router
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A message on its way, with the record it came from and the receipt owed for it."""
 
     message: Message

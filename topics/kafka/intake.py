@@ -175,4 +175,4 @@ def records_of(partition: Any, records: Sequence[Any]) -> list[Record]:
 
 def _headers(headers: Sequence[tuple[str, bytes | None]]) -> Headers:
     """Kafka's headers may have null values, ours not: they become empty."""
-    return tuple((name, value if value is not None else b"") for name, value in headers)
+    return tuple([(name, value if value is not None else b"") for name, value in headers]) if headers else ()
