@@ -29,6 +29,7 @@ from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
 from workers.wiring import (
+    build_limiter,
     build_line,
     build_pipeline,
     build_source,
@@ -120,9 +121,10 @@ async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> Pipeline:
     stream = stream_name(await _patiently(worker.log.cluster_id, worker, stop), settings)
     await _patiently(lambda: require_topics(worker.log, tasks), worker, stop)
     lines: dict[str, Line] = {}
+    limiter = build_limiter(settings)
     for loaded in worker.tasks:
         route = await _patiently(partial(_open, worker, loaded.task), worker, stop)
-        lines[loaded.task.source.topic] = build_line(loaded, route, settings, stream)
+        lines[loaded.task.source.topic] = build_line(loaded, route, settings, stream, limiter=limiter)
     return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch)
 
 

@@ -8,14 +8,15 @@ from schemas.message import Message
 from schemas.task import Task
 from topics.codec import Codec
 from topics.record import Receipt, Record
-from workers.asking.retry import Patience
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.tokens import TokenRatio
 from workers.brake import Brake
+from workers.calls import Calls
 from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge
+from workers.patience import Patience
 from workers.routing import Router
 
 
@@ -58,6 +59,7 @@ class Line:
     ratio: TokenRatio
     feeder: Feeder[Entry]
     route: Route
+    calls: Calls
     patience: Patience
     reader: Reader
     scorer: Scorer | None  # None where the route gives no log-probabilities

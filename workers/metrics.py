@@ -80,6 +80,16 @@ class Metrics:
     items_reasked = Declared(
         Counter, "items_reasked", "Messages asked again, by what was wrong before.", ("task", "why"), "messages"
     )
+    call_wait_seconds = Declared(
+        Histogram, "call_wait_seconds", "Time of a call before it was let go by the limits.", ("task",), "seconds", CALL_SECONDS
+    )
+    calls_waiting = Declared(Gauge, "calls_waiting", "Calls that the limits hold back.", (), "calls")
+    limit_per_minute = Declared(
+        Gauge, "limit_per_minute", "The account's limit as set or told; absent while unknown.", ("kind",), "per minute"
+    )
+    limit_left = Declared(
+        Gauge, "limit_left", "What the provider said is left of it; absent while unknown.", ("kind",), "share"
+    )
     calls_in_flight = Declared(Gauge, "calls_in_flight", "Calls that wait for their answer.", (), "calls")
     messages_waiting = Declared(Gauge, "messages_waiting", "Messages held and not yet in a batch.", (), "messages")
     lag_records = Declared(
@@ -147,6 +157,7 @@ class TaskMetrics:
         "batch_items",
         "batches",
         "call_seconds",
+        "call_wait_seconds",
         "calls",
         "confidence",
         "dead_letters",
@@ -167,6 +178,7 @@ class TaskMetrics:
         self.tokens: Mapping[TokenKind, Counter] = _bound(metrics.model_tokens, task, get_args(TokenKind))
         self.batch_items = metrics.batch_items.labels(task)
         self.call_seconds = metrics.model_call_seconds.labels(task)
+        self.call_wait_seconds = metrics.call_wait_seconds.labels(task)
         self.record_to_event_seconds = metrics.record_to_event_seconds.labels(task)
         self.escalations = Children(metrics.escalations, task)
         self.dead_letters = Children(metrics.dead_letters, task)

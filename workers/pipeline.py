@@ -120,10 +120,15 @@ class Pipeline:
                 part = self._still_owed(parts.pop())
                 if not part.entries:
                     continue
+                permit = await line.calls.permit([entry.message for entry in part.entries])
+                self._watch.admitted(line.task.name, permit.waited_seconds)
+                part = self._still_owed(part)  # the wait may have been long
+                if not part.entries:
+                    permit.unused()
+                    continue
                 question = line.route.question([entry.message for entry in part.entries])
-                started = self._clocks.monotonic()
-                result = await line.route.ask(question)
-                self._watch.call(line.task.name, result, self._clocks.monotonic() - started)
+                result, seconds = await permit.ask(question)
+                self._watch.call(line.task.name, result, seconds)
                 if isinstance(result, Answer):
                     line.ratio.learn(len(question.body), result.usage.input)
                     parts += self._settle(line, part, question.refs, result)
@@ -174,7 +179,7 @@ class Pipeline:
         match after_fault(fault, len(part.entries), faults, self._clocks.jitter(), line.patience):
             case Wait(seconds=seconds):
                 await asyncio.sleep(seconds)
-                return [Part(part.entries, part.batch_size, part.tries, faults)]
+                return [Part(part.entries, part.batch_size, part.tries, faults if seconds else part.faults)]
             case Halve():
                 return [Part(half, part.batch_size, part.tries + 1) for half in halves(part.entries)]
             case GiveUp(refusal=refusal, detail=detail):

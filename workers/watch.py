@@ -11,6 +11,7 @@ from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig,
 from workers.batching.window import Batch
 from workers.health import Readiness
 from workers.judging.reading import Unread
+from workers.limiting.limiter import Limiter
 from workers.line import Entry, Line
 from workers.logs import bind
 from workers.metrics import CallOutcome, Metrics, PartitionMetrics
@@ -47,6 +48,8 @@ class Watch:
     def polled(self, lines: Mapping[str, Line], standings: Mapping[Partition, Standing]) -> None:
         """Set the gauges that a poll may have moved."""
         self._metrics.messages_waiting.set(sum(line.feeder.waiting for line in lines.values()))
+        for limiter in {line.calls.limiter for line in lines.values()}:
+            self._limits(limiter)
         for partition, standing in standings.items():
             gauges = self._gauges(partition)
             gauges.not_done(standing.owed)
@@ -63,6 +66,9 @@ class Watch:
 
     def batch_ended(self) -> None:
         self._metrics.calls_in_flight.dec()
+
+    def admitted(self, task: str, seconds: float) -> None:
+        self._tasks[task].call_wait_seconds.observe(seconds)
 
     def call(self, task: str, result: Answer | Fault, seconds: float) -> None:
         """Count a call; say a provider's trouble when it begins and when it ends, not each time."""
@@ -125,6 +131,17 @@ class Watch:
         self._over(f"task {task}")
         self._metrics.intake_stopped.labels("model").set(0)
         _LOG.info("intake_resumed", task=task)
+
+    def _limits(self, limiter: Limiter) -> None:
+        self._metrics.calls_waiting.set(limiter.waiting)
+        known, left = limiter.known(), limiter.left()
+        for gauge, requests, tokens in (
+            (self._metrics.limit_per_minute, known.requests_per_minute, known.tokens_per_minute),
+            (self._metrics.limit_left, left.requests, left.tokens),
+        ):
+            for kind, value in (("requests", requests), ("tokens", tokens)):
+                if value is not None:
+                    gauge.labels(kind).set(value)
 
     def _state(self, partition: Partition, state: LaneState, why: str) -> None:
         name = f"lane {partition}"

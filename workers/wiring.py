@@ -19,16 +19,21 @@ from topics.log import Log
 from topics.source import Source
 from workers.asking.openai_model import Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect
-from workers.asking.retry import Patience
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.tokens import TokenRatio
 from workers.batching.window import Limits, Window
 from workers.brake import Brake, BrakeLimits
+from workers.calls import Calls
 from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge, UserCode
+from workers.limiting.account import Account
+from workers.limiting.limiter import Limiter
+from workers.limiting.quota import Known, Quota
+from workers.limiting.ramp import Ramp
 from workers.line import Entry, Gate, Line
+from workers.patience import Patience
 from workers.pipeline import Clocks, Pipeline
 from workers.routing import Router, Shrinker, dead_topics
 from workers.secrets import kafka_password, model_api_key
@@ -94,28 +99,48 @@ def dialect_of(model: ModelSettings) -> Dialect:
     )
 
 
+def build_limiter(
+    settings: Settings,
+    clock: Callable[[], float] = time.monotonic,
+    chance: Callable[[], float] = random.random,
+    patience: Patience | None = None,
+) -> Limiter:
+    """Return the limiter of the settings' account and model: all tasks share it."""
+    limits = settings.limits
+    ramp = Ramp() if settings.model.is_openai() else None
+    quota = Quota(Known(limits.requests_per_minute, limits.tokens_per_minute), ramp)
+    return Limiter(Account(quota, patience or Patience(most_seconds=limits.most_seconds)), clock, chance)
+
+
 def secure_draw(below: int) -> int:
     """Return a number below the bound that nobody can guess: refs are drawn with it."""
     return secrets.randbelow(below)
 
 
 def build_line(
-    loaded: LoadedTask, route: Route, settings: Settings, stream: str, clock: Callable[[], float] = time.monotonic
+    loaded: LoadedTask,
+    route: Route,
+    settings: Settings,
+    stream: str,
+    clock: Callable[[], float] = time.monotonic,
+    limiter: Limiter | None = None,
 ) -> Line:
-    """Return the stages of one task."""
+    """Return the stages of one task. Without `limiter` it shares the account with no other."""
     task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
     signal = route.prompt.dialect.signal
     window: Window[Entry] = Window(
         Limits(batching.max_items, batching.max_tokens, batching.linger_seconds),
         (lambda entry: entry.message.tenant) if task.separate_tenants else (lambda _: None),
     )
+    ratio = TokenRatio()
     return Line(
         task=task,
         codec=Codec(task.source),
-        ratio=TokenRatio(),
+        ratio=ratio,
         feeder=Feeder(window, slots=settings.model.concurrency, max_waiting=batching.max_waiting, clock=clock),
         route=route,
-        patience=Patience(),
+        calls=Calls(route, ratio, limiter or build_limiter(settings, clock), clock),
+        patience=Patience(most_seconds=settings.limits.most_seconds),
         reader=Reader(books, [name for name in task.fields if name not in books], banded=signal is SignalKind.BAND),
         scorer=Scorer(books) if signal is SignalKind.LOGPROBS else None,
         judge=Judge(task, UserCode(loaded.reply_model, loaded.functions)),

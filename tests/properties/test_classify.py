@@ -16,7 +16,7 @@ JSON = st.recursive(
     SCALARS, lambda c: st.lists(c, max_size=4) | st.dictionaries(st.text(max_size=5), c, max_size=4), max_leaves=8
 )
 HEADERS = st.dictionaries(
-    st.sampled_from(["retry-after", "retry-after-ms", "x-request-id"]),
+    st.sampled_from(["retry-after", "retry-after-ms", "x-request-id", "x-ratelimit-limit-tokens", "x-ratelimit-reset-tokens"]),
     st.text(max_size=40)
     | st.sampled_from(["-1", "NaN", "1e400", "0", "1_0", "Tue, 14 Nov 2023 22:13:50 GMT", "Fri, 31 Dec 9999 23:59:59 -2359"]),
 )

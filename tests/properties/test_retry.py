@@ -8,8 +8,9 @@ from hypothesis import given
 
 from schemas.verdict import Refusal
 from tests.unit.asking.spoiler import Spoiler, calls_of
-from workers.asking.model import Barred, Broken, Refused, TooBig, TryAgain
-from workers.asking.retry import GiveUp, Halve, Patience, Stop, Wait, after_fault, after_reading, halves
+from workers.asking.model import Barred, Broken, Refused, TooBig, Trouble, TryAgain
+from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
+from workers.patience import Patience
 
 PATIENCE = Patience(first_seconds=0.5, most_seconds=60.0)
 TRIES = st.integers(1, 10_000)
@@ -52,6 +53,12 @@ def test_halves_are_the_whole_in_order_and_both_smaller(items):
     assert [*first, *second] == items
     assert first
     assert second
+
+
+@given(ASKED, TRIES, JITTER, st.sampled_from([Trouble.LIMIT, Trouble.SLOW_DOWN]))
+def test_a_refusal_for_limits_is_waited_off_by_the_limiter(asked, tries, jitter, trouble):
+    """The part itself does not wait besides: it joins the queue that the limiter holds back."""
+    assert after_fault(TryAgain("x", asked, trouble), 4, tries, jitter, PATIENCE) == Wait(0.0)
 
 
 @given(ASKED, TRIES, JITTER)

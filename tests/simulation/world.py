@@ -15,15 +15,15 @@ from tests.simulation.mortal import Life, MortalLog
 from topics.errors import LogUnavailable
 from topics.memory import MemoryCluster
 from workers.asking.model import Broken, Refused, TooBig, TryAgain
-from workers.asking.retry import Patience
 from workers.asking.route import open_route
 from workers.health import Readiness
 from workers.metrics import Metrics
+from workers.patience import Patience
 from workers.pipeline import Clocks, Pipeline
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring import build_line, build_source, dialect_of
+from workers.wiring import build_limiter, build_line, build_source, dialect_of
 
 TASK = Task.model_validate(
     {
@@ -64,7 +64,9 @@ class Process:
         route = await open_route(model, TASK, dialect_of(world.settings.model), "off", world.rng.randrange)
         watch = Watch(Metrics("simulation"), [TASK.name], None, Readiness())
         loaded = LoadedTask(TASK, Path("task.yaml"), None, None, None, None, {})
-        line = replace(build_line(loaded, route, world.settings, "memory/1", clock), patience=Patience(0.1, 2.0))
+        patience = Patience(0.1, 2.0)
+        limiter = build_limiter(world.settings, clock, world.rng.random, patience)
+        line = replace(build_line(loaded, route, world.settings, "memory/1", clock, limiter), patience=patience)
         source = world.source(self.log, watch, clock)
         pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, world.rng.random))
         await pipeline.run(self.stop, 20.0)

@@ -12,17 +12,18 @@ from schemas.task import Task
 from tests.fakes.scripted_model import ScriptedModel
 from tests.helpers import until
 from topics.memory import MemoryCluster
-from workers.asking.model import Barred, Broken, Refused, TooBig, TryAgain, Unclear
-from workers.asking.retry import Patience
+from workers.allowance import Allowance, Allowances
+from workers.asking.model import Barred, Broken, Refused, TooBig, Trouble, TryAgain, Unclear
 from workers.asking.route import open_route
 from workers.health import Readiness
 from workers.lifecycle import Worker
 from workers.metrics import Metrics
+from workers.patience import Patience
 from workers.pipeline import Clocks, Pipeline
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring import build_line, build_source, dialect_of, secure_draw
+from workers.wiring import build_limiter, build_line, build_source, dialect_of, secure_draw
 
 TASK = Task.model_validate(
     {
@@ -37,6 +38,7 @@ TASK = Task.model_validate(
     }
 )
 FAST = Patience(first_seconds=0.001, most_seconds=0.002)
+OPEN = Patience(first_seconds=0.001, most_seconds=1.0)
 
 
 class House:
@@ -59,9 +61,10 @@ class House:
         watch = Watch(self.metrics, [self.task.name], None, self.readiness)
         route = await open_route(self.model, self.task, dialect_of(self.settings.model), "off", secure_draw)
         loaded = LoadedTask(self.task, Path("task.yaml"), None, None, None, None, {})
-        line = replace(build_line(loaded, route, self.settings, "memory/1"), patience=FAST)
-        source = build_source(self.cluster.log(), [self.task], self.settings, watch)
         clock = asyncio.get_running_loop().time
+        limiter = build_limiter(self.settings, clock, lambda: 0.5, OPEN)
+        line = replace(build_line(loaded, route, self.settings, "memory/1", limiter=limiter), patience=FAST)
+        source = build_source(self.cluster.log(), [self.task], self.settings, watch)
         pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, lambda: 0.5, 0.01, 0.01))
         running = asyncio.ensure_future(pipeline.run(self.stop, 5.0))
         try:
@@ -226,6 +229,24 @@ async def test_a_provider_outage_makes_no_dead_letter():
         down = False
         await house.settled(30)
     assert [t for ts in house.outcomes().values() for t in ts] == ["labelled"] * 30
+
+
+async def test_a_refusal_holds_back_the_calls_of_every_batch_and_nothing_dies():
+    """After one 429 nobody calls until it is over, told limits are exported, and everything is labelled once."""
+    model = ScriptedModel(labels)
+    house = House(model, **{"batching.max_items": 1, "model.concurrency": 8})
+    told = Allowances(Allowance(600, 599), Allowance(50_000, 40_000))
+    async with house.working():
+        model.script = [TryAgain("limit", 0.3, Trouble.LIMIT, told)]
+        model.texts.clear()
+        house.send(*(f"cancel {100 + i}" for i in range(30)))
+        await until(lambda: house.metrics.calls_waiting.collect()[0].samples[0].value > 0)
+        assert len(model.texts) <= 8
+        await house.settled(30)
+    assert [t for ts in house.outcomes().values() for t in ts] == ["labelled"] * 30
+    exposed = house.metrics.exposition().decode()
+    assert 'nanotriage_limit_per_minute{kind="tokens"} 50000.0' in exposed
+    assert 'nanotriage_limit_left{kind="tokens"} 0.8' in exposed
 
 
 async def test_a_barred_account_stops_the_intake_says_so_once_and_loses_nothing():

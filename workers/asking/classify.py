@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from workers.asking.model import Answer, Barred, Broken, Fault, Refused, Token, TooBig, TryAgain, Unclear, Usage
+from workers.asking.model import Answer, Barred, Broken, Fault, Refused, Token, TooBig, Trouble, TryAgain, Unclear, Usage
+from workers.asking.rate_headers import read_allowances
 
 _BARRED_CODES = {
     "insufficient_quota": "the provider says that the quota is spent: add credit or raise the limit",
@@ -23,6 +24,8 @@ _BARRED_CODES = {
 _REFUSED_CODES = frozenset({"content_filter", "content_policy_violation"})
 _TOO_BIG_CODES = frozenset({"context_length_exceeded", "string_above_max_length", "request_too_large"})
 _TOO_BIG_WORDS = ("context length", "context size", "maximum context", "too many tokens", "exceed_context")
+_SLOW_DOWN_CODES = frozenset({"slow_down"})
+_LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "RateLimitReached"})
 _MAX_DETAIL = 200
 _MAX_CODE = 80
 
@@ -42,7 +45,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -
             return TryAgain("the route answered 200 with a body that is not a JSON object")
         if error := _error_of(parsed):
             return _fault(_status_inside(error), headers, error, now)
-        return _answer(parsed, headers)
+        return _answer(parsed, headers, now)
     return _fault(status, headers, _error_of(parsed), now)
 
 
@@ -82,7 +85,8 @@ def _fault(status: int, headers: Mapping[str, str], error: Mapping[str, Any], no
     if status not in _LATER and any(word in said.lower() for word in _TOO_BIG_WORDS):
         return TooBig(short)
     if status in _LATER or status >= _SERVER:
-        return TryAgain(detail, retry_after_seconds(headers, now))
+        trouble = _trouble(status, code)
+        return TryAgain(detail, retry_after_seconds(headers, now), trouble, read_allowances(headers, now))
     hints = {  # 403 is not among them: a moderated text gets it, too
         _UNAUTHORIZED: "the provider refuses the API key: check the key file",
         _NO_CREDIT: "the provider says that the credit is spent: add credit",
@@ -91,13 +95,20 @@ def _fault(status: int, headers: Mapping[str, str], error: Mapping[str, Any], no
     return Barred(f"{hints[status]} ({detail})") if status in hints else Unclear(short, said)
 
 
+def _trouble(status: int, code: str) -> Trouble:
+    """Tell a limit from a fault by the code, and by the status where no code does; `slow_down` was a 503 once."""
+    if code in _SLOW_DOWN_CODES:
+        return Trouble.SLOW_DOWN
+    return Trouble.LIMIT if code in _LIMIT_CODES or status == _TOO_MANY else Trouble.FAULT
+
+
 def _status_inside(error: Mapping[str, Any]) -> int:
     """An error inside a 200 (OpenRouter does this) carries its status as the code; without one it is the provider's."""
     code = error.get("code")
     return code if isinstance(code, int) and not isinstance(code, bool) and code > _OK else _SERVER
 
 
-def _answer(parsed: Mapping[str, Any], headers: Mapping[str, str]) -> Answer | Fault | Unclear:
+def _answer(parsed: Mapping[str, Any], headers: Mapping[str, str], now: float) -> Answer | Fault | Unclear:
     choices = parsed.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
@@ -118,6 +129,7 @@ def _answer(parsed: Mapping[str, Any], headers: Mapping[str, str]) -> Answer | F
         usage=_usage(parsed.get("usage")),
         model=_line(parsed.get("model"), _MAX_DETAIL),
         request_id=_line(headers.get("x-request-id") or parsed.get("id"), _MAX_DETAIL),
+        allowances=read_allowances(headers, now),
     )
 
 

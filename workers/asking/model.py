@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from schemas.verdict import SignalKind
+from workers.allowance import UNTOLD, Allowances
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said. `cut` tells that it ran out of tokens, so that only a prefix of the content is there."""
+    """What a model said. `cut` tells that it ran out of tokens, so that only a prefix of the content is there.
+
+    `allowances` is what the provider told of the account's limits.
+    """
 
     content: str
     cut: bool
@@ -43,6 +48,15 @@ class Answer:
     usage: Usage
     model: str
     request_id: str
+    allowances: Allowances = UNTOLD
+
+
+class Trouble(StrEnum):
+    """What keeps a provider from answering: a fault of its own, the account's limits, or a load that grows too fast."""
+
+    FAULT = "fault"
+    LIMIT = "limit"
+    SLOW_DOWN = "slow_down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,8 @@ class TryAgain:
 
     why: str
     after_seconds: float | None = None
+    trouble: Trouble = Trouble.FAULT
+    allowances: Allowances = UNTOLD
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,9 +59,12 @@ class Prompt:
         refs = _distinct_refs(len(messages), draw)
         items = {"items": [{REF: ref, "text": message.text} for ref, message in zip(refs, messages, strict=True)]}
         content = orjson.dumps(orjson.dumps(items).decode())
-        most = 32 + self.dialect.output_tokens_per_item * len(messages)
-        body = b"".join((self._head, content, self._tail, b"%d}" % most))
+        body = b"".join((self._head, content, self._tail, b"%d}" % self.most_output_tokens(len(messages))))
         return Question(body, refs, self.dialect.signal)
+
+    def most_output_tokens(self, count: int) -> int:
+        """Return the room that a question about so many messages gives the answer."""
+        return 32 + self.dialect.output_tokens_per_item * count
 
 
 def render_system(task: Task, signal: SignalKind) -> str:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TypeVar, assert_never
 
 from schemas.verdict import Refusal
-from workers.asking.model import Barred, Broken, Fault, Refused, TooBig, TryAgain
+from workers.asking.model import Barred, Broken, Fault, Refused, TooBig, Trouble, TryAgain
+from workers.patience import Patience
 
 T = TypeVar("T")
 
@@ -45,22 +46,14 @@ class Stop:
 Next = Wait | Halve | GiveUp | Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Back-off for provider faults: doubled from `first_seconds` to `most_seconds`, which also bounds Retry-After."""
-
-    first_seconds: float = 0.5
-    most_seconds: float = 60.0
-
-    def wait_seconds(self, asked_seconds: float | None, tries: int, jitter: float) -> float:
-        """Return how long to wait after `tries` failures. `jitter` is uniform in [0, 1): it spreads a fleet's retries."""
-        backoff = min(self.most_seconds, self.first_seconds * float(1 << min(tries - 1, 30))) * (0.5 + jitter / 2)
-        return min(self.most_seconds, max(asked_seconds or 0.0, backoff))
-
-
 def after_fault(fault: Fault, size: int, tries: int, jitter: float, patience: Patience) -> Next:
-    """Return what to do about a part of `size` items after its `tries`-th fault."""
+    """Return what to do about a part of `size` items after its `tries`-th fault.
+
+    After a refusal for limits it joins the queue again at once: the limiter holds everybody's calls back.
+    """
     match fault:
+        case TryAgain(trouble=Trouble.LIMIT | Trouble.SLOW_DOWN):
+            return Wait(0.0)
         case TryAgain(after_seconds=asked):
             return Wait(patience.wait_seconds(asked, tries, jitter))
         case Barred(why=why):

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from workers.asking.model import Broken, Refused, TooBig
-from workers.asking.retry import GiveUp, Halve, Patience, after_fault, after_reading, halves
+from workers.asking.retry import GiveUp, Halve, after_fault, after_reading, halves
+from workers.patience import Patience
 
 Choice = set[int] | TooBig | Refused | Broken
 Part = tuple[Sequence[int], int]  # items, tries

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from workers.asking.classify import classify, retry_after_seconds
-from workers.asking.model import Answer, Barred, Broken, Refused, Token, TooBig, TryAgain, Unclear, Usage
+from workers.asking.model import Answer, Barred, Broken, Refused, Token, TooBig, Trouble, TryAgain, Unclear, Usage
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
 
@@ -290,3 +290,28 @@ def test_missing_logprobs_are_no_tokens(logprobs):
 def test_usage_counts_are_whole_and_cached_is_part_of_input(usage, counts):
     """A cost is never negative: counters refuse to go down."""
     assert meaning(completion(usage=usage)).usage == counts
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "trouble"),
+    [
+        (429, None, Trouble.LIMIT),
+        (429, "rate_limit_exceeded", Trouble.LIMIT),
+        (429, "slow_down", Trouble.SLOW_DOWN),
+        (503, "slow_down", Trouble.SLOW_DOWN),
+        (503, None, Trouble.FAULT),
+        (500, "server_error", Trouble.FAULT),
+        (529, "overloaded_error", Trouble.FAULT),
+    ],
+)
+def test_the_code_tells_a_limit_from_a_fault(status, code, trouble):
+    """Limits hold every call back; a fault is the call's own to wait off."""
+    assert meaning({"error": {"code": code, "message": "x"}}, status).trouble is trouble
+
+
+@pytest.mark.parametrize("status", [200, 429, 500])
+def test_what_is_told_of_limits_is_read_from_answers_and_refusals(status):
+    """Both carry the headers."""
+    headers = {"x-ratelimit-limit-tokens": "1000", "x-ratelimit-remaining-tokens": "10"}
+    body = completion() if status == 200 else {"error": {"code": None}}
+    assert meaning(body, status, headers).allowances.tokens.remaining == 10

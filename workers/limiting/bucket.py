@@ -1,0 +1,59 @@
+"""A bucket that refills without pause, for what is counted per minute and enforced per second. Pure; time is an argument."""
+
+from dataclasses import dataclass
+
+_MINUTE = 60.0
+_NOTHING = 1e-6  # seconds: less is the error of adding floats up
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Holds at most what `pace_seconds` of its rate bring, or `least`, so that no minute is spent in one burst.
+
+    `per_minute` None is no limit. An amount larger than the bucket passes when it is full, and leaves a debt that everyone
+    after it waits off: large amounts are delayed, never starved.
+    """
+
+    per_minute: float | None
+    pace_seconds: float
+    least: float
+    level: float = 0.0
+    at: float = float("-inf")
+
+    def wait_seconds(self, amount: float, now: float) -> float:
+        """Return how long it takes until `amount` may pass: 0 is now."""
+        if self.per_minute is None:
+            return 0.0
+        self._refill(now)
+        seconds = (min(amount, self._capacity) - self.level) * _MINUTE / self.per_minute
+        return seconds if seconds > _NOTHING else 0.0
+
+    def take(self, amount: float, now: float) -> None:
+        """Take what may pass now, or what has turned out to be used on top of it."""
+        self._refill(now)
+        self.level -= amount
+
+    def give(self, amount: float, now: float) -> None:
+        """Take back a reservation. It may lift the level above what refilling would: it was paid for."""
+        self._refill(now)
+        self.level += amount
+
+    def pace(self, per_minute: float | None, now: float) -> None:
+        """Change the rate, from now on. A limit that was unknown until now begins with an empty bucket."""
+        self._refill(now)
+        if self.per_minute is None:
+            self.level = 0.0
+        self.per_minute = per_minute
+
+    @property
+    def _capacity(self) -> float:
+        return max(self.least, (self.per_minute or 0.0) / _MINUTE * self.pace_seconds)
+
+    def _refill(self, now: float) -> None:
+        if self.per_minute is None:
+            self.level = 0.0
+        elif self.at == float("-inf"):
+            self.level = self._capacity
+        elif now > self.at and self.level < self._capacity:
+            self.level = min(self._capacity, self.level + (now - self.at) * self.per_minute / _MINUTE)
+        self.at = max(self.at, now)

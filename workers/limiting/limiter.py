@@ -1,0 +1,66 @@
+"""The limiter: the account's thin driver. Whoever wants to call waits here, and is woken when it may."""
+
+import asyncio
+from collections.abc import Callable
+
+from workers.limiting.account import Account, Ticket
+from workers.limiting.outcome import Outcome, Unused
+from workers.limiting.quota import Known, Left
+
+
+class Limiter:
+    """One for each account and model: every task that asks with the same key shares it."""
+
+    def __init__(self, account: Account, clock: Callable[[], float], chance: Callable[[], float]) -> None:
+        self._account = account
+        self._clock = clock
+        self._chance = chance
+        self._waiters: dict[Ticket, asyncio.Future[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait to be admitted."""
+        return len(self._waiters)
+
+    def known(self) -> Known:
+        """Return the account's limits as they are known now."""
+        return self._account.known()
+
+    def left(self) -> Left:
+        """Return what the provider said is left of its limits."""
+        return self._account.left()
+
+    async def enter(self, tokens: int) -> Ticket:
+        """Return when a call of about so many tokens, input and output, may start; it owes one `report`."""
+        ticket = self._account.enter(tokens)
+        waiter = self._waiters[ticket] = asyncio.get_running_loop().create_future()
+        self._admit()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if self._waiters.pop(ticket, None) is None:
+                self.report(ticket, Unused())
+            else:
+                self._account.leave(ticket)
+                self._admit()
+            raise
+        return ticket
+
+    def report(self, ticket: Ticket, outcome: Outcome) -> None:
+        """Say what became of an admitted call."""
+        self._account.report(ticket, outcome, self._clock(), self._chance())
+        self._admit()
+
+    def _admit(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._clock()
+        for ticket in self._account.admit(now):
+            waiter = self._waiters.pop(ticket)
+            if not waiter.done():
+                waiter.set_result(None)
+        seconds = self._account.wait_seconds(now)
+        if seconds is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._admit)

@@ -1,0 +1,42 @@
+"""What became of an admitted call, as far as limits are concerned. Values only."""
+
+from dataclasses import dataclass
+
+from workers.allowance import UNTOLD, Allowances
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The provider worked. `tokens` is what it counted, input and output; None when it did not say."""
+
+    tokens: int | None
+    allowances: Allowances = UNTOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """The provider refused for its limits; `slow_down` when for the speed at which the load grows."""
+
+    after_seconds: float | None
+    slow_down: bool = False
+    allowances: Allowances = UNTOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The provider could not answer: time-out, outage, connection."""
+
+    allowances: Allowances = UNTOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """Nobody waited for the answer; it may have been counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """No call was made: everything reserved is given back."""
+
+
+Outcome = Answered | Limited | Failed | Abandoned | Unused
