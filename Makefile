@@ -44,6 +44,7 @@ simulate: $(READY) ## replay one seed: make simulate SEED=7
 broker: $(READY) ## contracts and main job on a real Kafka and on real model servers
 	$(PYTEST) tests/contracts -m "broker or local_model or llm"
 	$(PYTEST) tests/broker
+	$(PYTEST) tests/chaos
 
 packaging: $(READY) ## the wheel, installed into a clean environment
 	$(PYTEST) tests/packaging
@@ -54,8 +55,8 @@ golden: $(READY) ## rewrite the golden files from the code
 bench: $(READY) ## worker beside the bare loop, in one run: messages per CPU second
 	$(BIN)/python -m tests.bench.ceiling
 
-chaos: $(READY) ## kill -9 and SIGSTOP over workers on a real Kafka, judged from the topics alone
-	$(PYTEST) tests/broker/test_exactly_once.py -s
+chaos: $(READY) ## a quarter of an hour of faults over three brokers and three workers, judged from the topics alone
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 lock: $(READY) ## resolve the dependencies anew and lock them with hashes
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header uv.in -o uv.txt

@@ -4,18 +4,25 @@ Knows the events' headers and the commit map, and nothing of how a worker works.
 
     I1  every input record has exactly one terminal event, and every event an input record
     I2  no event id is there twice
+    I3  a read_committed reader sees what the log says is committed: nothing aborted, and all the rest
     I4  what is committed (position and map) is exactly what was published
+    I5  no commit takes back what an earlier one said
     I6  in each output partition, the events of one Kafka key are in input order
+    I7  two readers at the same time see the same
     and an event speaks of its input record: same message id, same key, a dead letter the same bytes
+
+I3, I5 and I7 need evidence that not every run collects.
 """
 
 import hashlib
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import orjson
 
+from tests.log_truth import Fate
 from topics.commit_map import UnknownMap, decode
 from topics.record import Committed, Partition, Record
 
@@ -33,6 +40,21 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a run beyond its records.
+
+    `fates` of the output partitions' records, by the brokers' own files. `commits` of the group, in the order in which they
+    took effect, `sampled` what a client was told of them now and then. `second` is what another reader saw of each output
+    partition: offsets and digests, in order.
+    """
+
+    fates: Mapping[Partition, Fate]
+    commits: Sequence[Committed]
+    second: Mapping[Partition, Sequence[tuple[int, int]]]
+    sampled: Sequence[Committed] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Counts of records and of what is wrong with them. All findings are zero in a run that kept its promise."""
 
@@ -47,11 +69,15 @@ class Verdict:
     overcommitted: Finding
     misordered: Finding
     mismatched: Finding
+    aborted: Finding = Finding()
+    hidden: Finding = Finding()
+    regressed: Finding = Finding()
+    disagreed: Finding = Finding()
 
     @property
     def findings(self) -> dict[str, Finding]:
-        names = ("lost", "doubled", "alien", "repeated_ids", "uncommitted", "overcommitted", "misordered", "mismatched")
-        return {name: finding for name in names if (finding := getattr(self, name)).count}
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: finding for name, finding in found.items() if isinstance(finding, Finding) and finding.count}
 
     @property
     def kept(self) -> bool:
@@ -78,6 +104,7 @@ def judge(
     committed: Mapping[Partition, Committed | None],
     *,
     identify: Callable[[Record], str | None] = message_id,
+    evidence: Evidence | None = None,
 ) -> Verdict:
     """Return the verdict on a run that has come to rest.
 
@@ -107,7 +134,41 @@ def judge(
         overcommitted=_finding(_named((p, o)) for p, offsets in done.items() for o in offsets if (p, o) not in events),
         misordered=_finding(_misordered(sources, outputs)),
         mismatched=_finding(_mismatches(sources, events, identify)),
+        **({} if evidence is None else _by_evidence(outputs, evidence)),
     )
+
+
+def digest(event: Record) -> int:
+    """Return a short stand-in for an event's content."""
+    return zlib.crc32(dict(event.headers).get("ce_id", b"") + (event.value or b""))
+
+
+def _by_evidence(outputs: Sequence[Record], evidence: Evidence) -> dict[str, Finding]:
+    first: dict[Partition, list[tuple[int, int]]] = {partition: [] for partition in evidence.fates}
+    for event in outputs:
+        first.setdefault(event.partition, []).append((event.offset, digest(event)))
+    seen = {(partition, offset) for partition, found in first.items() for offset, _ in found}
+    committed = {(partition, offset) for partition, fate in evidence.fates.items() for offset in fate.committed}
+    places = sorted(first.keys() | evidence.second.keys())
+    return {
+        "aborted": _finding(_named(origin) for origin in sorted(seen - committed)),
+        "hidden": _finding(_named(origin) for origin in sorted(committed - seen)),
+        "regressed": _finding([*_regressions(evidence.commits), *_regressions(evidence.sampled)]),
+        "disagreed": _finding(str(p) for p in places if first.get(p, []) != list(evidence.second.get(p, []))),
+    }
+
+
+def _regressions(commits: Sequence[Committed]) -> Iterable[str]:
+    """Name each commit that says less is done than one before it. An unreadable map names nothing."""
+    last: dict[Partition, tuple[int, frozenset[int]]] = {}
+    for commit in commits:
+        partition, position = commit.position.partition, commit.position.offset
+        above = decode(position, commit.metadata)
+        named = frozenset[int]() if isinstance(above, UnknownMap) else above
+        before, done = last.get(partition, (0, frozenset[int]()))
+        if position < before or any(offset >= position and offset not in named for offset in done):
+            yield f"{partition}: {position} after {before}"
+        last[partition] = position, named
 
 
 def origin_of(event: Record) -> Origin | None:

@@ -2,13 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0, every_seconds: float = 0.01) -> None:
     """Return as soon as the condition holds; raise TimeoutError after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # conditions have no event to wait for
+            await asyncio.sleep(every_seconds)
+
+
+async def until_true(ask: Callable[[], Awaitable[object]], seconds: float = 10.0, every_seconds: float = 0.2) -> None:
+    """Like `until`, for a condition that must be asked for."""
+    async with asyncio.timeout(seconds):
+        while not await ask():  # noqa: ASYNC110  # the same
             await asyncio.sleep(every_seconds)
 
 

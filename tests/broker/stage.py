@@ -42,6 +42,7 @@ routes:
   escalated: {escalated}
   dead: {dead}
 """
+OUTPUT_PARTITIONS = 3
 _MEGABYTE = 1024 * 1024
 
 
@@ -83,6 +84,9 @@ class Stage:
     def places(self) -> list[Partition]:
         return [Partition(self.source, number) for number in range(self.partitions)]
 
+    def output_places(self) -> list[Partition]:
+        return [Partition(topic, number) for topic in self.outputs for number in range(OUTPUT_PARTITIONS)]
+
     def write_task(self) -> None:
         labelled, escalated, dead = self.outputs
         text = TASK.format(source=self.source, labelled=labelled, escalated=escalated, dead=dead)
@@ -108,7 +112,7 @@ class Stage:
 
     async def committed(self) -> dict[Partition, Committed | None]:
         """Return what the group has committed now, for each source partition."""
-        async with _admin(self.bootstrap) as admin:
+        async with admin_of(self.bootstrap) as admin:
             found = await admin.list_consumer_group_offsets(self.group)
         return {place: _committed(place, found.get(TopicPartition(place.topic, place.number))) for place in self.places()}
 
@@ -118,7 +122,7 @@ class Stage:
 
     async def members(self) -> frozenset[str]:
         """Return the ids of the group's members, without those that have not joined yet."""
-        async with _admin(self.bootstrap) as admin:
+        async with admin_of(self.bootstrap) as admin:
             (response,) = await admin.describe_consumer_groups([self.group])
         (_, _, state, _, _, rows) = response.groups[0][:6]
         return frozenset(row[0] for row in rows) if state == "Stable" else frozenset()
@@ -157,27 +161,30 @@ class Stage:
         return checker.judge(await self.read(self.source), await self.read(*self.outputs), await self.committed())
 
 
-async def set_stage(bootstrap: str, folder: Path, partitions: int = 6, **source_settings: str) -> Stage:
+async def set_stage(bootstrap: str, folder: Path, partitions: int = 6, *, replicas: int = 1, **source_settings: str) -> Stage:
     """Make the topics and write the task."""
     stage = Stage(bootstrap, folder, f"run-{uuid4().hex[:8]}", partitions)
-    async with _admin(bootstrap) as admin:
-        await make_topic(admin, stage.source, partitions, 1, source_settings)
+    async with admin_of(bootstrap) as admin:
+        await make_topic(admin, stage.source, partitions, replicas, source_settings)
         for topic in stage.outputs:
-            await make_topic(admin, topic, 3, 1)
+            await make_topic(admin, topic, OUTPUT_PARTITIONS, replicas)
     stage.write_task()
     return stage
 
 
 def tickets(count: int, keys: int) -> list[Sent]:
     """Return messages that are all different, their keys taking turns in an uneven way."""
-    return [
-        Sent(orjson.dumps({"id": f"m-{i:06}", "text": f"please cancel my order, it is number {i:06}"}), b"k%d" % (i * i % keys))
-        for i in range(count)
-    ]
+    return [ticket(i, keys) for i in range(count)]
+
+
+def ticket(i: int, keys: int) -> Sent:
+    value = {"id": f"m-{i:06}", "text": f"please cancel my order, it is number {i:06}"}
+    return Sent(orjson.dumps(value), b"k%d" % (i * i % keys))
 
 
 @contextlib.asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_of(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client for the length of the block."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -203,11 +210,12 @@ async def _read_to_the_end(reader: AIOKafkaConsumer, topics: Sequence[str]) -> l
     while any([await reader.position(partition) < ends[partition] for partition in partitions]):
         assert time.monotonic() < deadline, f"{topics} cannot be read to their ends"
         for partition, records in (await reader.getmany(timeout_ms=100)).items():
-            found[partition] += [_record(record) for record in records]
+            found[partition] += [record_of(record) for record in records]
     return [record for partition in partitions for record in found[partition]]
 
 
-def _record(record: object) -> Record:
+def record_of(record: object) -> Record:
+    """Return our record for one of aiokafka's."""
     headers = tuple((name, value or b"") for name, value in record.headers)  # type: ignore[attr-defined]  # aiokafka is not typed
     place = Partition(record.topic, record.partition)  # type: ignore[attr-defined]  # the same
     return Record(place, record.offset, record.key, record.value, headers, record.timestamp)  # type: ignore[attr-defined]

@@ -54,6 +54,7 @@ class Worker:
     def __init__(
         self, stage: Stage, settings: Mapping[str, str], *flags: str, module: str = PRODUCT, name: str = "worker"
     ) -> None:
+        self.name = name
         self.log = stage.folder / f"{name}.log"
         command = [sys.executable, "-m", module, "run", "--task", str(stage.task_file), *flags]
         with self.log.open("wb") as log:

@@ -85,6 +85,7 @@ class Stats:
     in_flight: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     texts: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)  # texts with a whole answer: asking them again is waste
 
 
 class ModelServer:
@@ -129,6 +130,8 @@ class ModelServer:
         if not behaviour.logprobs:
             asked = Asked(asked.model, asked.items, asked.fields, None)
         fault = behaviour.next_fault()
+        if behaviour.keeps_texts and fault in {None, "swapped"}:
+            stats.answered.update([text for _, text in asked.items])
         if fault is None:
             return _json(completion(asked, pieces(asked, asked.items, behaviour.codes), stats.calls), stats.calls)
         stats.faults[fault] += 1
@@ -167,6 +170,7 @@ class ModelServer:
             "in_flight": stats.in_flight,
             "faults": dict(stats.faults),
             "distinct_texts": len(stats.texts),
+            "answered_again": stats.answered.total() - len(stats.answered),
         }
         if texts:
             body["texts"] = dict(stats.texts)

@@ -4,7 +4,8 @@ import orjson
 import pytest
 
 from schemas.events import EventKind, event_id
-from tests.checker import judge
+from tests.checker import Evidence, digest, judge
+from tests.log_truth import Fate
 from topics.commit_map import encode
 from topics.record import Committed, Partition, Position, Record
 
@@ -47,9 +48,25 @@ class History:
         self.outputs = [event(record, place) for place, record in enumerate(published)]
         self.outputs[7] = event(published[7], 0, kind=EventKind.DEAD, out=DEAD)
         self.committed = {p: Committed(Position.restored(p, 18), encode(18, [19])) for p in SOURCES}
+        self.commits = [commit(p, *rest) for p in SOURCES for rest in ((5, [7]), (5, [7, 9]), (8, [9]), (18, [19]))]
+        self.sampled = self.commits[::2]
+        self.second = {}
+        for place in {out.partition for out in self.outputs}:
+            self.second[place] = [(out.offset, digest(out)) for out in self.outputs if out.partition == place]
+        self.fates = {}
+        for place, seen in self.second.items():
+            self.fates[place] = Fate(frozenset(offset for offset, _ in seen), frozenset({500, 501}), frozenset())
 
     def judge(self):
         return judge(self.inputs, self.outputs, self.committed)
+
+    def judge_with_evidence(self):
+        evidence = Evidence(self.fates, self.commits, self.second, self.sampled)
+        return judge(self.inputs, self.outputs, self.committed, evidence=evidence)
+
+
+def commit(partition, offset, above):
+    return Committed(Position.restored(partition, offset), encode(offset, above))
 
 
 def lose(history):
@@ -155,6 +172,66 @@ def test_each_crime_is_found_and_no_other(crime):
     verdict = history.judge()
     assert set(verdict.findings) == CRIMES[crime], str(verdict)
     assert not verdict.kept
+
+
+def show_what_was_aborted(history):
+    fate = history.fates[DEAD]
+    history.fates[DEAD] = Fate(frozenset(), fate.committed | fate.aborted, frozenset())
+
+
+def show_what_is_undecided(history):
+    history.fates[DEAD] = Fate(frozenset(), frozenset(), history.fates[DEAD].committed)
+
+
+def hide_what_is_committed(history):
+    fate = history.fates[DEAD]
+    history.fates[DEAD] = Fate(fate.committed | {77}, fate.aborted, frozenset())
+
+
+def commit_a_lower_position(history):
+    history.commits.append(commit(SOURCES[0], 17, [17, 18, 19]))
+
+
+def commit_a_smaller_map(history):
+    history.commits.insert(2, commit(SOURCES[0], 5, [9]))
+
+
+def tell_a_lower_position(history):
+    history.sampled.append(commit(SOURCES[1], 4, []))
+
+
+def show_another_reader_less(history):
+    del history.second[OUT][4]
+
+
+def show_another_reader_another_value(history):
+    history.second[OUT][4] = (history.second[OUT][4][0], 1)
+
+
+def show_another_reader_one_twice(history):
+    history.second[OUT].append(history.second[OUT][-1])
+
+
+CRIMES_BY_EVIDENCE = {
+    show_what_was_aborted: {"aborted"},
+    show_what_is_undecided: {"aborted"},
+    hide_what_is_committed: {"hidden"},
+    commit_a_lower_position: {"regressed"},
+    commit_a_smaller_map: {"regressed"},
+    tell_a_lower_position: {"regressed"},
+    show_another_reader_less: {"disagreed"},
+    show_another_reader_another_value: {"disagreed"},
+    show_another_reader_one_twice: {"disagreed"},
+}
+
+
+@pytest.mark.parametrize("crime", CRIMES_BY_EVIDENCE, ids=lambda crime: crime.__name__)
+def test_each_crime_that_needs_evidence_is_found_and_no_other(crime):
+    """What the log files, all commits and a second reader say is compared with what was read."""
+    history = History()
+    assert history.judge_with_evidence().kept, str(history.judge_with_evidence())
+    crime(history)
+    assert set(history.judge_with_evidence().findings) == CRIMES_BY_EVIDENCE[crime]
 
 
 def test_findings_are_counted_and_the_first_are_named():

@@ -22,7 +22,7 @@ class IntakeTimings:
     request: float = 25.0
     max_poll_interval: float = 300.0
     start: float = 60.0
-    metadata_max_age: float = 30.0
+    metadata_max_age: float = 10.0  # so long an added partition waits for its first reader
 
     def __post_init__(self) -> None:
         if not self.heartbeat < self.session or not self.revoke < self.rebalance < self.request:

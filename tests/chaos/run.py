@@ -1,0 +1,219 @@
+"""One chaos run: stage, workers, model, load, faults, rest, judgement."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.broker.stage import set_stage, ticket
+from tests.broker.workers_under_test import Crew, worker_settings
+from tests.chaos.nemesis import Applied, Nemesis
+from tests.chaos.recovery import longest_standstill_seconds, recovery_seconds
+from tests.chaos.schedule import LANES, Fault, Kind, LaneOfFaults, lane_of, schedule
+from tests.chaos.traffic import KEYS, Load, Sampler, Tail, offset_and_digest, slim
+from tests.checker import Evidence, Verdict, judge
+from tests.fakes.model_process import FakeModel
+from tests.helpers import until_true
+from tests.log_truth import Fate, commits, fates
+from topics.embedded import EmbeddedKafka
+from topics.record import Partition, Record
+
+WORKERS = 3
+PARTITIONS = 6
+CALLS, ITEMS = 4, 16  # in flight per worker, messages per call
+COMMIT_SECONDS = 0.2
+RECOVERY_SECONDS = 20.0
+DRAIN_SECONDS = 90.0
+BEGIN_SECONDS = 5.0
+CALM_SECONDS = 25.0  # at the end of the load, without faults: recovery is measured there
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`messages` are sent evenly in `seconds`; the same seed makes the same schedule of faults."""
+
+    seconds: float
+    messages: int
+    seed: int
+    lanes: Sequence[LaneOfFaults] = LANES
+
+    @property
+    def rate(self) -> float:
+        return self.messages / self.seconds
+
+    def faults(self) -> tuple[Fault, ...]:
+        return schedule(self.seed, BEGIN_SECONDS, self.seconds - CALM_SECONDS, self.lanes)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run showed. `recoveries` has the seconds after each fault, None where full rate never came back."""
+
+    plan: Plan
+    seconds: float
+    verdict: Verdict
+    applied: Sequence[Applied]
+    recoveries: Sequence[float | None]
+    acknowledged: int
+    acknowledged_and_missing: int
+    aborted_records: int
+    commits: int
+    reasked: int
+    reasked_most: int
+    standstill_seconds: float
+    ends: Sequence[str]  # of workers that ended as they should not
+
+    @property
+    def last_recovery(self) -> float | None:
+        """Seconds from the end of the last fault to full rate."""
+        by_end = sorted(zip(self.applied, self.recoveries, strict=True), key=lambda pair: pair[0].ended)
+        return by_end[-1][1] if by_end else 0.0
+
+    @property
+    def complaints(self) -> list[str]:
+        """Everything that is not as promised; empty for a run that kept every invariant."""
+        found = [f"{finding.count} {name}: {'; '.join(finding.examples)}" for name, finding in self.verdict.findings.items()]
+        if self.acknowledged_and_missing:
+            found.append(f"{self.acknowledged_and_missing} acknowledged messages are not in the source topic")
+        if self.reasked > self.reasked_most:
+            found.append(f"{self.reasked} answered items were asked again, at most {self.reasked_most} may be")
+        if self.last_recovery is None or self.last_recovery > RECOVERY_SECONDS:
+            found.append(
+                f"not back at full rate within {RECOVERY_SECONDS:g} s of the last fault: {seconds_or_never(self.last_recovery)}"
+            )
+        return found + list(self.ends)
+
+
+def seconds_or_never(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f} s"
+
+
+async def play(plan: Plan, folder: Path, report: Report) -> Outcome:
+    """Set the stage in the folder, run the plan to its end, and judge. Nothing is left running."""
+    kafka = EmbeddedKafka(folder, nodes=3, name="chaos")
+    try:
+        await asyncio.to_thread(kafka.start, report)
+        stage = await set_stage(kafka.bootstrap, folder, PARTITIONS, replicas=3)
+        with FakeModel("--latency-ms", "20", "--jitter-ms", "60", "--codes", "hash", "--seed", str(plan.seed)) as model:
+            settings = worker_settings(
+                stage,
+                model.base_url,
+                model__timeout_seconds=5,
+                model__concurrency=CALLS,
+                batching__max_items=ITEMS,
+                delivery__commit_seconds=COMMIT_SECONDS,
+                stop_seconds=15,
+            )
+            with Crew(stage, settings, WORKERS) as crew:
+                await stage.until_members(WORKERS)
+                started = time.monotonic()
+                nemesis = Nemesis(kafka, stage, model, crew, lambda: time.monotonic() - started)
+                return await _Run(plan, nemesis, report).play()
+    finally:
+        await asyncio.to_thread(kafka.destroy)
+
+
+class _Run:
+    def __init__(self, plan: Plan, nemesis: Nemesis, report: Report) -> None:
+        self._plan = plan
+        self._nemesis = nemesis
+        self._report = report
+        self._load = Load(nemesis.stage, plan.rate, plan.messages)
+        self._sampler = Sampler(lambda: nemesis.stage, self._load, nemesis.clock)
+
+    async def play(self) -> Outcome:
+        nemesis = self._nemesis
+        async with Tail(nemesis.stage, slim) as tail, Tail(nemesis.stage, offset_and_digest) as second:
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(self._sampler.run()), group.create_task(self._tell())]
+                await self._trouble()
+                for task in beside:
+                    task.cancel()
+            ends = await asyncio.to_thread(self._stop)
+            outputs, others = await tail.finish(), await second.finish()
+        return await self._judge([record for records in outputs.values() for record in records], others, ends)
+
+    async def _trouble(self) -> None:
+        faults = self._plan.faults()
+        lanes = {lane_of(fault.kind, self._plan.lanes) for fault in faults}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._load.run())
+            for lane in lanes:
+                group.create_task(self._lane([f for f in faults if lane_of(f.kind, self._plan.lanes) == lane]))
+        with suppress(TimeoutError):  # what is not done then, the checker calls lost
+            await until_true(self._all_done, DRAIN_SECONDS, 0.5)
+
+    async def _all_done(self) -> bool:
+        return await self._sampler.done() >= self._load.sent
+
+    async def _lane(self, faults: Sequence[Fault]) -> None:
+        """Act one lane's faults out. One that comes too late, since those before took longer than planned, is left out."""
+        for fault in faults:
+            now = self._nemesis.clock()
+            if now + fault.seconds > self._plan.seconds - CALM_SECONDS:
+                return
+            await asyncio.sleep(max(0.0, fault.at_seconds - now))
+            await self._nemesis.act(fault)
+
+    async def _tell(self) -> None:
+        while True:
+            await asyncio.sleep(5)
+            nemesis, samples = self._nemesis, self._sampler.samples
+            done = samples[-1].done if samples else 0
+            before = next((s for s in reversed(samples[:-5])), None)
+            rate = (done - before.done) / (samples[-1].at_seconds - before.at_seconds) if before is not None else 0.0
+            self._report(
+                f"{nemesis.clock():4.0f} s  {self._load.sent:7,} sent  {done:7,} done  {rate:5.0f}/s  {len(nemesis.crew.running)} workers"
+                f"  {len(nemesis.applied):3} faults  {', '.join(sorted(nemesis.under_way)) or 'calm'}"
+            )
+
+    def _stop(self) -> list[str]:
+        """Stop the workers; return what is wrong with how they, or others before them, ended."""
+        crew = self._nemesis.crew
+        crew.stop()
+        asked = [worker for worker in crew.everybody if worker not in self._nemesis.killed]
+        return [f"{w.name} ended with {w.process.returncode}: {w.tail(3)}" for w in asked if w.process.returncode != 0]
+
+    def _most_reasked(self, standstill: float) -> int:
+        """Return the bound: calls in flight at each crash or rebalance, and a commit interval's messages at each crash.
+
+        While no transaction can be committed, the interval lasts as long as that.
+        """
+        nemesis = self._nemesis
+        crashes = sum(fault.kind in {Kind.WORKER_KILL, Kind.WORKER_FREEZE} for fault in nemesis.applied)
+        between = self._plan.rate * (COMMIT_SECONDS + standstill)
+        return (crashes + nemesis.crew.joins()) * CALLS * ITEMS + int(crashes * between)
+
+    async def _judge(
+        self, outputs: Sequence[Record], second: Mapping[Partition, Sequence[tuple[int, int]]], ends: Sequence[str]
+    ) -> Outcome:
+        nemesis, load, samples = self._nemesis, self._load, self._sampler.samples
+        stage, seconds = nemesis.stage, nemesis.clock()
+        await nemesis.until_in_sync()
+        inputs = await stage.read(stage.source)
+        replicas = [node.folder / "data" for node in nemesis.kafka.nodes]
+        known: dict[Partition, Fate] = {place: fates(replicas, place) for place in stage.output_places()}
+        history = [c for c in commits(replicas, stage.group) if c.position.partition.topic == stage.source]
+        committed = await stage.committed()
+        verdict = judge(inputs, outputs, committed, evidence=Evidence(known, history, second, self._sampler.history))
+        arrived = {record.value for record in inputs}
+        applied = sorted(nemesis.applied, key=lambda fault: fault.began)
+        standstill = longest_standstill_seconds(samples)
+        return Outcome(
+            plan=self._plan,
+            seconds=seconds,
+            verdict=verdict,
+            applied=applied,
+            recoveries=[recovery_seconds(samples, fault.ended, self._plan.rate) for fault in applied],
+            acknowledged=len(load.acknowledged),
+            acknowledged_and_missing=sum(ticket(i, KEYS).value not in arrived for i in load.acknowledged),
+            aborted_records=sum(len(fate.aborted) for fate in known.values()),
+            commits=len(history),
+            reasked=nemesis.model.stats()["answered_again"],
+            reasked_most=self._most_reasked(standstill),
+            standstill_seconds=standstill,
+            ends=ends,
+        )
