@@ -35,11 +35,12 @@ check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no
 	$(BIN)/lint-imports --no-cache
 	$(PYTEST) tests/unit tests/properties tests/golden tests/docs tests/contracts -m "not broker and not local_model and not llm"
 
-simulation: $(READY) ## seeded runs on a virtual clock: kills, zombies, lost answers, outages
+simulation: $(READY) ## 2,000 seeded runs on a virtual clock: kills, zombies, lost and doubled answers, outages
+	$(BIN)/python -m tests.simulation --seeds 0-1999
 	PYTHONHASHSEED=0 $(PYTEST) tests/simulation
 
 simulate: $(READY) ## replay one seed: make simulate SEED=7
-	PYTHONHASHSEED=0 SEED=$(SEED) $(PYTEST) tests/simulation -k ends_once
+	$(BIN)/python -m tests.simulation --seeds $(SEED)
 
 broker: $(READY) ## contracts and main job on a real Kafka and on real model servers
 	$(PYTEST) tests/contracts -m "broker or local_model or llm"

@@ -61,8 +61,8 @@ class Writer(Protocol):
     async def commit(self, outgoing: Sequence[Outgoing], committed: Committed) -> None:
         """Publish all the records and commit the position with its metadata, in one transaction.
 
-        Returns only when a read_committed reader can see everything. Raises RecordTooLarge, and then nothing of the burst
-        will ever be visible, WriterFenced, or WriterLost for every other failure.
+        Returns when it is decided: a read_committed reader sees everything, or nothing of it until it does. Raises
+        RecordTooLarge, and then nothing of the burst will ever be visible, WriterFenced, or WriterLost for every other failure.
         """
 
     def discard(self) -> None:

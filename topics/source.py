@@ -129,6 +129,7 @@ class Source:
         self.stop_receiving()
         await self.revoked(list(self._lanes))
         await self._intake.stop()
+        await self.revoked(list(self._lanes))  # what a rebalance under way gave us meanwhile
 
     async def revoked(self, partitions: Collection[Partition]) -> None:
         """Close the lanes side by side: each bounds itself, so the group waits for the slowest only."""
@@ -136,8 +137,9 @@ class Source:
         await asyncio.gather(*(lane.close(task) for lane, task in leaving))
         self._raise_failures()
         for lane, _ in leaving:
-            del self._lanes[lane.partition], self._tasks[lane.partition]
-            self._limbo.revoked(lane.partition, self._clock())
+            if self._lanes.get(lane.partition) is lane:  # a stop and a rebalance may close the same lane
+                del self._lanes[lane.partition], self._tasks[lane.partition]
+                self._limbo.revoked(lane.partition, self._clock())
 
     def assigned(self, partitions: Collection[Partition]) -> None:
         self._epoch += 1

@@ -14,12 +14,14 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.partitioner import murmur2 as their_murmur2
 from aiokafka.producer.message_accumulator import MessageBatch
+from aiokafka.producer.sender import BaseHandler, EndTxnHandler
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from topics.kafka.packing import BATCH_HEADER_BYTES, pack
+from topics.kafka.strays import Strays
 from topics.offset_fetch import NO_OFFSET, FetchedOffset, OffsetFetchRequestV7, OffsetFetchResponseV7, StableOffsetFetch
 from topics.partitioner import murmur2
 from topics.record import Outgoing, Partition
@@ -183,3 +185,13 @@ def test_sticky_assignor_keeps_its_state_in_the_class():
 def test_getmany_with_an_alien_partition_takes_nothing():
     """A partition that is not assigned is skipped, not refused; no partition at all would mean every partition."""
     assert "if partitions and tp not in partitions" in inspect.getsource(Fetcher.fetched_records)
+
+
+async def test_producer_sends_through_its_client(producer):
+    """The sender asks `client.send` for the attribute each time, so that a wrapper sees every request and its failure."""
+    assert "self._sender.client.send(node_id, req, group=self.group)" in inspect.getsource(BaseHandler.do)
+    strays = Strays(producer)
+    handler = EndTxnHandler(producer._sender, commit_result=1)
+    producer._txn_manager.set_pid_and_epoch(1, 0)
+    assert await handler.do(7) is False, "no node is ready: aiokafka will try again"
+    assert strays.seen == 1

@@ -6,6 +6,9 @@ import logging
 import time
 
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, EndTxnRequest, TxnOffsetCommitRequest
 
 from tests.contracts.log_suite import KafkaBench, Member, new_name
 from topics.connection import Connection, Plaintext, Sasl, Secret
@@ -69,6 +72,35 @@ async def test_batches_shrink_to_what_a_topic_takes(bench, kafka):
     writer.discard()
     await log.close()
     assert len(await bench.read(topic)) == 50
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("request_type", [EndTxnRequest, TxnOffsetCommitRequest, AddOffsetsToTxnRequest])
+async def test_a_transaction_whose_request_was_sent_twice_is_in_doubt(bench, kafka, monkeypatch, request_type):
+    """aiokafka repeats an unanswered request and is content; we are not, because the first one may still arrive."""
+    send, lost = AIOKafkaClient.send, []
+
+    async def losing_one_answer(self, node_id, request, **options):
+        answer = await send(self, node_id, request, **options)
+        if isinstance(request, request_type) and not lost:
+            lost.append(request)
+            raise KafkaConnectionError("reset by peer")
+        return answer
+
+    monkeypatch.setattr(AIOKafkaClient, "send", losing_one_answer)
+    source, target, group, transactional_id = Partition(await bench.create(1), 0), await bench.create(1), new_name(), new_name()
+    writer = bench.log.writer(transactional_id, group)
+    await writer.open()
+    with pytest.raises(WriterLost, match="sent twice"):
+        await writer.commit([Outgoing(target, b"k", b"v", ())], at(source, 1))
+    assert lost
+    writer.discard()
+    successor = bench.log.writer(transactional_id, group)
+    await successor.open()
+    assert await bench.log.committed(group, source) == at(source, 1), "read back: it was committed after all"
+    await successor.commit([Outgoing(target, b"k", b"w", ())], at(source, 2))
+    successor.discard()
+    assert [record.value for record in await bench.read(target)] == [b"v", b"w"]
 
 
 @pytest.mark.broker

@@ -42,23 +42,23 @@ class MortalLog:
         return MortalWriter(self._log.writer(transactional_id, group), self._life)
 
     async def committed(self, group, partition):
-        return await self._with_life(self._log.committed(group, partition))
+        return await self._with_life(self._log.committed, group, partition)
 
     async def earliest(self, partition):
-        return await self._with_life(self._log.earliest(partition))
+        return await self._with_life(self._log.earliest, partition)
 
     async def partitions(self, topic):
-        return await self._with_life(self._log.partitions(topic))
+        return await self._with_life(self._log.partitions, topic)
 
     async def cluster_id(self):
-        return await self._with_life(self._log.cluster_id())
+        return await self._with_life(self._log.cluster_id)
 
     async def close(self):
         await self._log.close()
 
-    async def _with_life(self, call):
+    async def _with_life(self, ask, *about):
         await self._life.lives()
-        result = await call
+        result = await ask(*about)
         await self._life.lives()
         return result
 
@@ -101,3 +101,14 @@ class MortalWriter:
         await self._life.lives()
         await self._inner.commit(outgoing, committed)
         await self._life.lives()
+
+    @property
+    def epoch(self):
+        return self._inner._epoch
+
+    @epoch.setter
+    def epoch(self, epoch):
+        self._inner._epoch = epoch
+
+    def is_fenced(self, epoch):
+        return self._inner._cluster.transactions.is_fenced(self._inner._id, epoch)

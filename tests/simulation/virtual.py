@@ -16,7 +16,7 @@ class _Jump(selectors.SelectSelector):
         self.jump = lambda _seconds: None
 
     def select(self, timeout=None):
-        ready = super().select(0)
+        ready = super().select(0) if len(self.get_map()) > 1 else []  # else it is only the loop's own pipe
         if not ready:
             if timeout is None:
                 raise StoodStill
@@ -47,9 +47,8 @@ def run_virtually(main: Coroutine[Any, Any, Any]) -> Any:
     try:
         return loop.run_until_complete(main)
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
+        while left := asyncio.all_tasks(loop):  # some leave others behind
+            for task in left:
+                task.cancel()
             loop.run_until_complete(asyncio.wait(left, timeout=60))
         loop.close()

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from tests.helpers import until
 from topics.errors import LogUnavailable, WriterFenced, WriterLost
-from topics.memory import MemoryCluster
+from topics.memory import Delays, MemoryCluster
 from topics.record import Committed, Outgoing, Partition, Position
 
 IN = Partition("in", 0)
@@ -89,6 +90,57 @@ async def test_after_an_error_a_writer_is_only_good_for_discard(cluster):
         with pytest.raises(WriterLost):
             await writer.commit([out(b"v")], at(1))
     assert len(cluster.read("out")) == 1
+
+
+async def test_a_late_end_commits_the_next_transaction_of_its_epoch(cluster):
+    """It knows the epoch, not the transaction (KIP-890): whoever goes on with the same writer is torn in two."""
+    cluster.lose_next_commit(applied=True, late_seconds=0.02)
+    writer = await writer_of(cluster)
+    with pytest.raises(WriterLost):
+        await writer.commit([out(b"first")], at(1))
+    cluster.lose_next_commit(applied=False)
+    writer._epoch = 0  # the careless client
+    with pytest.raises(WriterLost):
+        await writer.commit([out(b"next")], at(2))
+    assert [r.value for r in cluster.read("out")] == [b"first"]
+    await until(lambda: len(cluster.read("out")) == 2)
+    assert cluster.committed("g", IN) == at(2)
+
+
+async def test_a_late_end_of_an_earlier_epoch_has_no_effect(cluster):
+    """Opening again fences it."""
+    cluster.lose_next_commit(applied=False, late_seconds=0)
+    with pytest.raises(WriterLost):
+        await (await writer_of(cluster)).commit([out(b"lost")], at(1))
+    successor = await writer_of(cluster)
+    await successor.commit([out(b"kept")], at(1))
+    assert [r.value for r in cluster.read("out")] == [b"kept"]
+
+
+async def test_an_offset_is_pending_until_the_group_takes_it_over():
+    """A successor can be open before that; only a reader who waits for stable offsets learns the truth."""
+    cluster = MemoryCluster(delays=Delays(markers=lambda: 0.01, offsets=lambda: 0.05))
+    cluster.create("in", 1)
+    cluster.create("out", 1)
+    await (await writer_of(cluster)).commit([out(b"v")], at(1))
+    assert cluster.read("out") == [], "decided, but its marker is not written yet"
+    await writer_of(cluster)
+    assert len(cluster.read("out")) == 1
+    assert cluster.committed("g", IN) is None
+    assert cluster.transactions.pending("g", IN)
+    assert await cluster.log().committed("g", IN) == at(1)
+
+
+async def test_a_transaction_nobody_ends_is_aborted_and_its_writer_fenced():
+    """As the coordinator does after transaction.timeout.ms."""
+    cluster = MemoryCluster(delays=Delays(request=lambda: 0.05, transaction_seconds=0.07))
+    cluster.create("in", 1)
+    cluster.create("out", 1)
+    writer = await writer_of(cluster)
+    with pytest.raises(WriterFenced):
+        await writer.commit([out(b"v")], at(1))
+    assert cluster.read("out") == []
+    assert not cluster.transactions.pending("g", IN)
 
 
 async def test_transaction_markers_take_offsets(cluster):

@@ -16,6 +16,7 @@ from topics.kafka.faults import TOO_LARGE, log_error, why_unreachable, writer_er
 from topics.kafka.packing import Packet, pack
 from topics.kafka.reaper import Reaper, close_producer, retrieve, silence
 from topics.kafka.settings import WriterSettings
+from topics.kafka.strays import Strays
 from topics.record import Committed, Outgoing
 
 _log = logging.getLogger(__name__)
@@ -55,11 +56,13 @@ class KafkaWriter:
         self._transactional_id = transactional_id
         self._group = group
         self._producer: AIOKafkaProducer | None = None
+        self._strays: Strays | None = None
         # Lanes start at different partitions, so records without a key spread also when bursts are few.
         self._keyless = zlib.crc32(transactional_id.encode())
 
     async def open(self) -> None:
         producer = self._producer = self._new_producer()
+        self._strays = Strays(producer)
         try:
             async with asyncio.timeout(self._settings.open_seconds):
                 await producer.start()
@@ -74,8 +77,8 @@ class KafkaWriter:
             raise log_error(error, f"opening the writer {self._transactional_id}") from error
 
     async def commit(self, outgoing: Sequence[Outgoing], committed: Committed) -> None:
-        producer = self._producer
-        if producer is None:
+        producer, strays = self._producer, self._strays
+        if producer is None or strays is None:
             raise WriterLost("the writer is not open")
         try:
             async with asyncio.timeout(self._settings.commit_seconds):
@@ -88,6 +91,8 @@ class KafkaWriter:
             raise
         except Exception as error:
             raise writer_error(error) from error
+        if strays.seen:
+            raise WriterLost("a request of the transaction was sent twice: the first one may still arrive")
 
     def discard(self) -> None:
         producer, self._producer = self._producer, None

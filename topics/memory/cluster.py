@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from topics.memory.changes import Changes
+from topics.memory.delays import Delays, LostEnd
 from topics.memory.group import Group
 from topics.memory.intake import MemoryIntake
 from topics.memory.log import MemoryLog
@@ -16,21 +17,27 @@ class MemoryCluster:
     """Topics, transactions and groups.
 
     `down` refuses and answers nothing while it is set. `now_ms` stamps what writers publish. Nothing here reads a clock:
-    waits are asyncio timeouts, so a loop with virtual time drives all of it.
+    waits are asyncio timeouts, so a loop with virtual time drives all of it. `delays` is none by default.
     """
 
     def __init__(
-        self, *, name: str = "memory", max_record_bytes: int = 1024 * 1024, now_ms: Callable[[], int] = lambda: 0
+        self,
+        *,
+        name: str = "memory",
+        max_record_bytes: int = 1024 * 1024,
+        now_ms: Callable[[], int] = lambda: 0,
+        delays: Delays | None = None,
     ) -> None:
         self.name = name
         self.max_record_bytes = max_record_bytes
         self.now_ms = now_ms
         self.down = False
+        self.delays = delays or Delays()
         self.changes = Changes()
-        self.transactions = Transactions()
+        self.transactions = Transactions(self.changes, self.delays)
         self._topics: dict[str, list[PartitionLog]] = {}
         self._groups: dict[str, Group] = {}
-        self._losses: list[bool] = []
+        self._losses: list[LostEnd] = []
         self._keyless = 0
 
     def log(self) -> MemoryLog:
@@ -76,20 +83,21 @@ class MemoryCluster:
         """Delete the records before the offset, as retention does."""
         self.partition_log(partition).trim(before_offset)
 
-    def lose_next_commit(self, *, applied: bool) -> None:
+    def lose_next_commit(self, *, applied: bool, late_seconds: float | None = None) -> None:
         """Make a coming commit raise WriterLost: after it was applied, or with its transaction left open.
 
-        Called several times, it decides as many commits, in order.
+        With `late_seconds` its EndTxn arrives (once more) so much later. Called several times, it decides as many commits,
+        in order.
         """
-        self._losses.append(applied)
+        self._losses.append(LostEnd(applied, late_seconds))
 
     def expel(self, intake: MemoryIntake) -> None:
         """Make a zombie: the group gives its partitions to others and it does not know, until `MemoryIntake.rejoin`."""
         for group in self._groups.values():
             group.leave(intake)
 
-    def take_loss(self) -> bool | None:
-        """Return whether the commit now running is to be lost, applied or not; None if it is not."""
+    def take_loss(self) -> LostEnd | None:
+        """Return what befalls the end of the commit now running; None if nothing does."""
         return self._losses.pop(0) if self._losses else None
 
     def group(self, name: str) -> Group:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from topics.errors import LogUnavailable, RecordTooLarge, WriterFenced, WriterLost
-from topics.memory.partition import Fate
 from topics.partitioner import partition_of
 from topics.record import Committed, Outgoing
 
 if TYPE_CHECKING:
     from topics.memory.cluster import MemoryCluster
 
+ANSWER_SECONDS = 15.0
 _RECORD_OVERHEAD_BYTES = 82
 _HEADER_OVERHEAD_BYTES = 2
 
@@ -28,11 +28,12 @@ class MemoryWriter:
         self._keyless = zlib.crc32(transactional_id.encode())
 
     async def open(self) -> None:
-        await asyncio.sleep(0)
-        if self._cluster.down:
+        cluster = self._cluster
+        await asyncio.sleep(cluster.delays.request())
+        if cluster.down:
             raise LogUnavailable("the cluster is down")
-        self._epoch = self._cluster.transactions.fence(self._id)
-        self._cluster.changes.tell()
+        if not await cluster.changes.wait_for(self._fence, ANSWER_SECONDS):
+            raise LogUnavailable(f"the last transaction of {self._id} is not decided")
 
     async def commit(self, outgoing: Sequence[Outgoing], committed: Committed) -> None:
         for index, record in enumerate(outgoing):
@@ -41,20 +42,34 @@ class MemoryWriter:
         epoch, self._epoch = self._epoch, None  # after any error this writer is good for nothing
         if epoch is None:
             raise WriterLost("the writer is not open")
-        self._check(epoch)
-        self._send(outgoing, committed)
-        await asyncio.sleep(0)  # a successor may fence us between the records and the end
-        self._check(epoch)
-        loss = self._cluster.take_loss()
-        if loss is None or loss:
-            self._cluster.transactions.settle(self._id, Fate.COMMITTED)
-            self._cluster.changes.tell()
-        if loss is not None:
-            raise WriterLost("the answer was lost")
+        self._keyless += 1
+        half = (len(outgoing) + 1) // 2
+        for records in (outgoing[:half], outgoing[half:]):  # to several brokers: the end of a transaction may come between
+            if records:
+                await self._request(epoch)
+                self._send(records)
+        await self._request(epoch)
+        self._cluster.transactions.add_offset(self._id, self._group, committed)
+        await self._request(epoch)
+        self._end(epoch)
         self._epoch = epoch
 
     def discard(self) -> None:
         self._epoch = None
+
+    def _fence(self) -> bool:
+        self._epoch = self._cluster.transactions.fence(self._id)
+        return self._epoch is not None
+
+    async def _request(self, epoch: int) -> None:
+        """Return when a request has arrived and the coordinator takes it."""
+        cluster, transactions = self._cluster, self._cluster.transactions
+        await asyncio.sleep(cluster.delays.request())
+        self._check(epoch)
+        if transactions.deciding(self._id):
+            if not await cluster.changes.wait_for(lambda: not transactions.deciding(self._id), ANSWER_SECONDS):
+                raise WriterLost(f"the last transaction of {self._id} is not decided")
+            self._check(epoch)
 
     def _check(self, epoch: int) -> None:
         if self._cluster.down:
@@ -62,17 +77,26 @@ class MemoryWriter:
         if self._cluster.transactions.is_fenced(self._id, epoch):
             raise WriterFenced(f"another writer of {self._id} has taken over")
 
-    def _send(self, outgoing: Sequence[Outgoing], committed: Committed) -> None:
+    def _send(self, outgoing: Sequence[Outgoing]) -> None:
         for record in outgoing:
             if not self._cluster.partitions(record.topic):
                 raise WriterLost(f"topic {record.topic} does not exist")
-        transaction = self._cluster.transactions.begin(self._id, self._group, committed)
-        self._keyless += 1
+        transaction = self._cluster.transactions.join(self._id)
         for record in outgoing:
             partitions = self._cluster.partitions(record.topic)
             number = partition_of(record.key, len(partitions), self._keyless)
             log = self._cluster.partition_log(partitions[number])
             log.append(record.key, record.value, record.headers, self._cluster.now_ms(), transaction)
+
+    def _end(self, epoch: int) -> None:
+        """Send the EndTxn. Raises WriterLost when its answer is lost, wherever the request itself went."""
+        transactions, lost = self._cluster.transactions, self._cluster.take_loss()
+        if lost is None or lost.applied:
+            transactions.commit(self._id, epoch)
+        if lost is not None:
+            if lost.late_seconds is not None:
+                asyncio.get_running_loop().call_later(lost.late_seconds, transactions.commit, self._id, epoch)
+            raise WriterLost("the answer was lost")
 
 
 def size_bytes(record: Outgoing) -> int:

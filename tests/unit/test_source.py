@@ -1,0 +1,57 @@
+"""The source: what a stop and a rebalance do to each other."""
+
+import asyncio
+from dataclasses import replace
+
+from tests.helpers import until
+from topics.lane_facts import LaneRules, LaneState
+from topics.ledger import Order
+from topics.memory import MemoryCluster
+from topics.record import Outgoing, Partition
+from topics.source import Source
+
+RULES = LaneRules("g", "app", Order.NONE, lambda event: event, commit_seconds=0.01)
+
+
+async def source_of(cluster):
+    """Return a started source whose two lanes are active."""
+    source = Source(cluster.log(), replace(RULES), lambda fact: None, asyncio.get_running_loop().time)
+    await source.start(["in"])
+    await until(lambda: [s.state for s in source.standings().values()] == [LaneState.ACTIVE] * 2)
+    return source
+
+
+def cluster_of():
+    cluster = MemoryCluster()
+    cluster.create("in", 2)
+    cluster.create("out", 1)
+    return cluster
+
+
+async def test_a_stop_during_a_rebalance_is_a_stop():
+    """Both close the same lanes; what was settled is published once, and neither fails."""
+    cluster = cluster_of()
+    source = await source_of(cluster)
+    cluster.produce("in", b"k", b"v", partition=0)
+    (arrival,) = await source.pull({"in": 10}, 1)
+    assert source.settle(arrival.receipt, [Outgoing("out", b"k", b"done", ())])
+    await asyncio.gather(source.revoked([Partition("in", 0), Partition("in", 1)]), source.stop())
+    assert [record.value for record in cluster.read("out")] == [b"done"]
+    assert source.standings() == {}
+
+
+async def test_what_is_assigned_during_a_stop_is_closed_again():
+    """A rebalance that ends while the group is being left leaves no lane behind, and no task."""
+    cluster = cluster_of()
+    source = await source_of(cluster)
+    others = asyncio.all_tasks()
+    leave = source._intake.stop
+
+    async def assigned_first():
+        source.assigned([Partition("in", 0)])
+        await leave()
+
+    source._intake.stop = assigned_first
+    await source.stop()
+    assert source.standings() == {}
+    assert asyncio.all_tasks() <= others
