@@ -30,6 +30,9 @@ def log_odds(score: float) -> float:
     return log(kept / (1.0 - kept))
 
 
+_MOST_REACH = 30.0
+
+
 class PlattMap(Frozen):
     """A sigmoid of the score's log-odds (Platt 1999)."""
 
@@ -38,9 +41,9 @@ class PlattMap(Frozen):
     intercept: float
 
     def of(self, score: float) -> float:
-        """Return the probability that an answer with this score is right."""
-        reach = self.slope * log_odds(score) + self.intercept
-        return 1.0 / (1.0 + exp(-reach)) if reach >= 0 else 1.0 - 1.0 / (1.0 + exp(reach))
+        """Return the probability that an answer with this score is right; beyond what a float tells from 0 or 1 it stays."""
+        reach = min(_MOST_REACH, max(-_MOST_REACH, self.slope * log_odds(score) + self.intercept))
+        return 1.0 / (1.0 + exp(-reach))
 
 
 class IsotonicMap(Frozen):

@@ -4,7 +4,7 @@ import random
 from math import exp
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +27,7 @@ def overconfident(rng: random.Random, count: int) -> list[Example]:
 
 
 @given(EXAMPLES, st.lists(SCORES, min_size=2, max_size=20))
+@example([Example(0.875, right=False), Example(0.90625, right=True)], [0.0, 1.0])
 def test_a_map_keeps_the_order_and_claims_no_certainty(examples, scores):
     """A higher score never has a lower probability, and none is 0 or 1."""
     for fitted in (fit_platt(examples), fit_isotonic(examples)):
