@@ -37,10 +37,11 @@ check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no
 
 simulation: $(READY) ## 2,000 seeded runs on a virtual clock: kills, zombies, lost and doubled answers, outages
 	$(BIN)/python -m tests.simulation --seeds 0-1999
+	$(BIN)/python -m tests.simulation --seeds 0-499 --mode at_least_once
 	PYTHONHASHSEED=0 $(PYTEST) tests/simulation
 
 simulate: $(READY) ## replay one seed: make simulate SEED=7
-	$(BIN)/python -m tests.simulation --seeds $(SEED)
+	$(BIN)/python -m tests.simulation --seeds $(SEED) $(if $(MODE),--mode $(MODE))
 
 broker: $(READY) ## contracts and main job on a real Kafka and on real model servers
 	$(PYTEST) tests/contracts -m "broker or local_model or llm"

@@ -7,11 +7,12 @@ Knows the events' headers and the commit map, and nothing of how a worker works.
     I3  a read_committed reader sees what the log says is committed: nothing aborted, and all the rest
     I4  what is committed (position and map) is exactly what was published
     I5  no commit takes back what an earlier one said
-    I6  in each output partition, the events of one Kafka key are in input order
+    I6  in each output partition, the events of one Kafka key (or of one input partition, or of none) are in input order
     I7  two readers at the same time see the same
     and an event speaks of its input record: same message id, same key, a dead letter the same bytes
 
-I3, I5 and I7 need evidence that not every run collects.
+I3, I5 and I7 need evidence that not every run collects. The checker is told which promise and which order hold: at least once, I1
+is "one or more", I2 is void, and I6 is judged of the first event of an input.
 """
 
 import hashlib
@@ -19,6 +20,8 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Literal
 
 import orjson
 
@@ -29,6 +32,16 @@ from topics.record import Committed, Partition, Record
 _EXAMPLES = 5
 _LARGE_KEY = 65_536  # bytes; a dead letter may have to do without
 Origin = tuple[Partition, int]
+
+
+class Promise(Enum):
+    """What a run promised of its events."""
+
+    EXACTLY_ONCE = "exactly_once"
+    AT_LEAST_ONCE = "at_least_once"
+
+
+Order = Literal["key", "partition", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +69,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Counts of records and of what is wrong with them. All findings are zero in a run that kept its promise."""
+    """Counts of records and of what is wrong with them. All findings are zero in a run that kept its promise.
+
+    `repeats` counts events beyond the first of their input, whether or not they are a finding.
+    """
 
     inputs: int
     events: int
+    repeats: int
     by_topic: Mapping[str, int]
     lost: Finding
     doubled: Finding
@@ -85,7 +102,7 @@ class Verdict:
 
     def __str__(self) -> str:
         wrong = [f"{finding.count} {name} ({'; '.join(finding.examples)})" for name, finding in self.findings.items()]
-        return f"{self.inputs} inputs, {self.events} events {dict(self.by_topic)}: {', '.join(wrong) or 'all kept'}"
+        return f"{self.inputs} inputs, {self.events} events ({self.repeats} repeated) {dict(self.by_topic)}: {', '.join(wrong) or 'all kept'}"
 
 
 def message_id(record: Record) -> str | None:
@@ -105,6 +122,8 @@ def judge(
     *,
     identify: Callable[[Record], str | None] = message_id,
     evidence: Evidence | None = None,
+    promise: Promise = Promise.EXACTLY_ONCE,
+    order: Order = "key",
 ) -> Verdict:
     """Return the verdict on a run that has come to rest.
 
@@ -120,19 +139,23 @@ def judge(
             alien.append(f"{event.partition}@{event.offset}")
         else:
             events[origin].append(event)
+    once = promise is Promise.EXACTLY_ONCE
     ids = Counter(dict(event.headers).get("ce_id", b"") for event in outputs)
     done = {partition: _done(sources, partition, kept) for partition, kept in committed.items()}
     return Verdict(
         inputs=len(inputs),
         events=len(outputs),
+        repeats=sum(len(found) - 1 for found in events.values()),
         by_topic=Counter(event.partition.topic for event in outputs),
         lost=_finding(_named(origin) for origin in sources if origin not in events),
-        doubled=_finding(f"{_named(o)} has {len(found)}" for o, found in events.items() if len(found) > 1),
+        doubled=_finding(f"{_named(o)} has {len(found)}" for o, found in events.items() if len(found) > 1 and once),
         alien=_finding(alien),
-        repeated_ids=_finding(f"{identity.decode()} {n} times" for identity, n in ids.items() if n > 1 or not identity),
+        repeated_ids=_finding(
+            f"{identity.decode()} {n} times" for identity, n in ids.items() if (n > 1 and once) or not identity
+        ),
         uncommitted=_finding(_named(o) for o in events if o[1] not in done.get(o[0], frozenset())),
         overcommitted=_finding(_named((p, o)) for p, offsets in done.items() for o in offsets if (p, o) not in events),
-        misordered=_finding(_misordered(sources, outputs)),
+        misordered=_finding(_misordered(sources, outputs if once else _first_events(events, outputs), order)),
         mismatched=_finding(_mismatches(sources, events, identify)),
         **({} if evidence is None else _by_evidence(outputs, evidence)),
     )
@@ -191,15 +214,23 @@ def _done(sources: Mapping[Origin, Record], partition: Partition, committed: Com
     return frozenset(o for p, o in sources if p == partition and (o < position or o in named))
 
 
-def _misordered(sources: Mapping[Origin, Record], outputs: Sequence[Record]) -> Iterable[str]:
-    """Name each event that comes after one of its key with a higher offset. A record without a key waits for nobody."""
+def _first_events(events: Mapping[Origin, Sequence[Record]], outputs: Sequence[Record]) -> Sequence[Record]:
+    """Return the first event of each input; of one with events in several partitions none, for nobody knows its first."""
+    first = {id(found[0]) for found in events.values() if len({event.partition for event in found}) == 1}
+    return [event for event in outputs if id(event) in first]
+
+
+def _misordered(sources: Mapping[Origin, Record], outputs: Sequence[Record], order: Order) -> Iterable[str]:
+    """Name each event that comes after one of its line with a higher offset. By key, a record without one waits for nobody."""
     last: dict[tuple[Partition, Partition, bytes], int] = {}
+    if order == "none":
+        return
     for event in outputs:
         origin = origin_of(event)
         source = sources.get(origin) if origin is not None else None
-        if source is None or source.key is None:
+        if source is None or (source.key is None and order == "key"):
             continue
-        line = (event.partition, source.partition, source.key)
+        line = (event.partition, source.partition, b"" if order == "partition" else source.key or b"")
         if source.offset < last.get(line, -1):
             yield f"{source.partition}@{source.offset} after {last[line]} of key {source.key!r} in {event.partition}"
         last[line] = max(source.offset, last.get(line, -1))

@@ -1,16 +1,17 @@
-"""A lane: one assigned input partition with its ledger, its transactional writer and its committer.
+"""A lane: one assigned input partition with its ledger, its writer and its committer.
 
 The lane is the unit of ownership, fencing, order, back-pressure and recovery. Its whole life is one task:
 
     activate    open the writer (fences every earlier owner and settles its last transaction), then read what is
                 committed (only now is it final), then seek
-    commit      one burst per transaction, never open while a model is asked; cadence `commit_seconds`
-    replace     after any doubt: a new writer with the same id, read back the committed map (this answers "did it
+    commit      one burst per commit, in a transaction that is never open while a model is asked; cadence `commit_seconds`
+    replace     after any doubt: a new writer in the same place, read back the committed map (this answers "did it
                 commit?"), go on with the remainder. Never abort, never retry on the old writer: a delayed EndTxn could
                 commit the next transaction (KIP-890)
     close       one last bounded commit; answers still under way are dropped, and another owner will ask again
 
-Transactional ids are per input partition because aiokafka has no KIP-447: fencing hangs on the id alone.
+Exactly once, transactional ids are per input partition because aiokafka has no KIP-447: fencing hangs on the id alone. At
+least once, the group's generation fences the commit, and nothing fences the events before it.
 """
 
 import asyncio
@@ -20,9 +21,18 @@ from typing import assert_never
 
 from topics.commit_map import UnknownMap, decode
 from topics.errors import LogRefused, LogUnavailable, RecordTooLarge, WriterFenced, WriterLost
-from topics.lane_facts import CommitResult, Committing, LaneFact, LaneRules, LaneState, StateChange
+from topics.lane_facts import (
+    AtLeastOnce,
+    CommitResult,
+    Committing,
+    ExactlyOnce,
+    LaneFact,
+    LaneRules,
+    LaneState,
+    StateChange,
+)
 from topics.ledger import Burst, Ledger
-from topics.log import Log, Writer
+from topics.log import Intake, Log, Writer
 from topics.record import Outgoing, Partition, Position, Receipt
 
 Clock = Callable[[], float]
@@ -42,6 +52,7 @@ class Lane:
         self._rules = rules
         self._tell = tell
         self._clock = clock
+        self._intake: Intake | None = None
         self._writer: Writer | None = None
         self._dirty = asyncio.Event()
         self._closing = asyncio.Event()
@@ -49,10 +60,11 @@ class Lane:
         self._draining = False
         self._told: StateChange | None = None
 
-    async def run(self, activating: asyncio.Semaphore, seek: Callable[[Position], None]) -> None:
+    async def run(self, activating: asyncio.Semaphore, intake: Intake) -> None:
         """Activate, then commit whatever is settled, until closed; then commit once more."""
+        self._intake = intake
         try:
-            await self._activate(activating, seek)
+            await self._activate(activating, intake.seek)
             while not self._closing.is_set():
                 await self._until_due()
                 if not self._closing.is_set():
@@ -118,7 +130,7 @@ class Lane:
         The writer becomes ours only once its past is read back; before that it must never commit.
         """
         self._drop_writer()
-        writer = self._log.writer(self._rules.transactional_id(self.partition), self._rules.group)
+        writer = self._new_writer()
         try:
             await writer.open()
             past = await self._read_past()
@@ -127,6 +139,16 @@ class Lane:
             raise
         self._writer = writer
         return past
+
+    def _new_writer(self) -> Writer:
+        rules = self._rules
+        match rules.delivery:
+            case ExactlyOnce():
+                return self._log.writer(rules.transactional_id(self.partition), rules.group)
+            case AtLeastOnce():
+                return self._must_intake().writer()
+            case unsaid:
+                assert_never(unsaid)
 
     async def _read_past(self) -> tuple[Position, frozenset[int] | UnknownMap]:
         committed = await self._log.committed(self._rules.group, self.partition)
@@ -215,6 +237,11 @@ class Lane:
         if self.ledger is None:
             raise RuntimeError(f"lane {self.partition} is not active")
         return self.ledger
+
+    def _must_intake(self) -> Intake:
+        if self._intake is None:
+            raise RuntimeError(f"lane {self.partition} does not run")
+        return self._intake
 
     def _quarantine(self, position: Position, unknown: UnknownMap) -> None:
         self._drop_writer()

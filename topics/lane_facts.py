@@ -1,4 +1,4 @@
-"""What can be said of a lane: its rules, its states, and the facts it tells for metrics and logs."""
+"""What can be said of a lane: its delivery, its rules, its states, and the facts it tells for metrics and logs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +20,23 @@ class LaneState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ExactlyOnce:
+    """Events and position commit in one transaction, under a transactional id of the input partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeastOnce:
+    """Events are published and acknowledged first, then the position is committed as a member of the group.
+
+    Needs no transactions. What was published after the last commit before a crash, a lost partition or a commit in doubt
+    is published again: one burst of each lane at most.
+    """
+
+
+Delivery = ExactlyOnce | AtLeastOnce
+
+
+@dataclass(frozen=True, slots=True)
 class LaneRules:
     """How every lane of a worker works. `shrink` makes an event publishable that the log calls too large."""
 
@@ -27,6 +44,7 @@ class LaneRules:
     app: str
     order: Order
     shrink: Callable[[Outgoing], Outgoing]
+    delivery: Delivery = ExactlyOnce()
     commit_seconds: float = 0.2
     burst_records: int = 2_000
     retry_seconds: float = 0.5
@@ -44,7 +62,7 @@ def transactional_id(app: str, group: str, partition: Partition) -> str:
 
 
 class CommitResult(StrEnum):
-    """How a transaction ended, as far as this lane knows."""
+    """How a commit ended, as far as this lane knows."""
 
     COMMITTED = "committed"
     REPLACED = "replaced"
@@ -53,7 +71,7 @@ class CommitResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Committing:
-    """A fact for metrics and logs: one transaction, its records and how long it took."""
+    """A fact for metrics and logs: one commit, its records and how long it took."""
 
     partition: Partition
     result: CommitResult

@@ -1,7 +1,7 @@
 """The log as the worker sees it: what Kafka and the log in memory both promise (tests/contracts/test_log*.py).
 
-Three parts: an `Intake` is this process's membership of a consumer group, a `Writer` is one lane's transactional
-producer, `Log` makes both and answers questions about offsets. No method leaks an exception that is not in
+Three parts: an `Intake` is this process's membership of a consumer group, a `Writer` is what one lane publishes and commits
+with, `Log` makes both and answers questions about offsets. No method leaks an exception that is not in
 `topics.errors`, and none waits for ever: each has a bound of its own below Kafka's request timeout.
 """
 
@@ -45,24 +45,34 @@ class Intake(Protocol):
     def end_offset(self, partition: Partition) -> int | None:
         """Return the last known end of the partition, or None before the first fetch; for lag."""
 
+    def writer(self) -> "Writer":
+        """Return a writer without transactions, for one lane of this member: at least once."""
+
     async def stop(self) -> None:
         """Leave the group; `revoked` is not called. Returns within ten seconds, also when no broker answers."""
 
 
 class Writer(Protocol):
-    """One lane's producer. It is used by one task; after any error it is only good for `discard`."""
+    """What one lane publishes and commits with. It is used by one task; after any error it is only good for `discard`.
+
+    A log's writer is transactional; an intake's publishes at least once, in the name of the member it was opened for.
+    """
 
     async def open(self) -> None:
-        """Fence every earlier writer of this transactional id and settle its last transaction.
+        """Make ready to commit.
 
-        Raises LogUnavailable or LogRefused.
+        A transactional writer fences every earlier one of its transactional id and settles the last transaction. A member's
+        writer takes the member's present seat in the group, which has fenced whoever had the partition before. Raises
+        LogUnavailable, also while we are no member, or LogRefused.
         """
 
     async def commit(self, outgoing: Sequence[Outgoing], committed: Committed) -> None:
-        """Publish all the records and commit the position with its metadata, in one transaction.
+        """Publish all the records and commit the position with its metadata.
 
-        Returns when it is decided: a read_committed reader sees everything, or nothing of it until it does. Raises
-        RecordTooLarge, and then nothing of the burst will ever be visible, WriterFenced, or WriterLost for every other failure.
+        Transactional: returns when it is decided; a read_committed reader sees everything, or nothing of it until it does.
+        Otherwise: the position is committed once every record is acknowledged. Raises RecordTooLarge, WriterFenced, or
+        WriterLost for every other failure. After the first two nothing of a transaction will ever be visible; without
+        transactions some records, or all, may be visible after any error.
         """
 
     def discard(self) -> None:
@@ -74,7 +84,8 @@ class Log(Protocol):
 
     def intake(self, group: str) -> Intake: ...
 
-    def writer(self, transactional_id: str, group: str) -> Writer: ...
+    def writer(self, transactional_id: str, group: str) -> Writer:
+        """Return a transactional writer: exactly once."""
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         """Return the group's committed position, waiting for pending transactional offsets to be decided (KIP-447).

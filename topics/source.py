@@ -148,7 +148,7 @@ class Source:
             if self._draining:
                 lane.stop_receiving()
             self._lanes[partition] = lane
-            self._tasks[partition] = asyncio.ensure_future(lane.run(self._activating, self._intake.seek))
+            self._tasks[partition] = asyncio.ensure_future(lane.run(self._activating, self._intake))
 
     def _answered_before(self, lane: Lane, record: Record, receipt: Receipt) -> bool:
         crc = zlib.crc32(record.value or b"")

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workers.setting_base import Section, off
+from workers.setting_delivery import DeliverySettings, ExactlyOnceSettings
 from workers.setting_limits import LimitSettings
 
 LAST_PORT = 65_535
@@ -119,16 +120,6 @@ def _security_problems(kafka: KafkaSettings) -> list[str]:
     if (kafka.cert_file is None) != (kafka.key_file is None):
         problems.append("cert_file and key_file belong together: set both or none")
     return problems
-
-
-class DeliverySettings(Section):
-    """How events are published. There is one mode: events and positions commit in one transaction."""
-
-    mode: Literal["exactly_once"] = Field(default="exactly_once", description="delivery guarantee")
-    commit_seconds: float = Field(default=0.2, gt=0, le=30, description="pause between two commits of a partition")
-    order: Literal["key", "partition", "none"] = Field(
-        default="key", description="whose events keep the order of their messages"
-    )
 
 
 class Price(Section):
@@ -241,7 +232,7 @@ class Settings(BaseSettings):
     )
 
     kafka: KafkaSettings = KafkaSettings()
-    delivery: DeliverySettings = DeliverySettings()
+    delivery: DeliverySettings = ExactlyOnceSettings()
     model: ModelSettings = ModelSettings()
     limits: LimitSettings = LimitSettings()
     batching: BatchingSettings = BatchingSettings()

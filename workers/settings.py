@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from workers.exits import Exit, UserError
+from workers.setting_delivery import AtLeastOnceSettings, ExactlyOnceSettings
 from workers.setting_sections import (
     PREFIX,
     BatchingSettings,
-    DeliverySettings,
     HealthSettings,
     KafkaSettings,
     LogSettings,
@@ -32,8 +32,9 @@ from workers.setting_sections import (
 from workers.setting_table import Row, describe, settings_markdown
 
 __all__ = [
+    "AtLeastOnceSettings",
     "BatchingSettings",
-    "DeliverySettings",
+    "ExactlyOnceSettings",
     "HealthSettings",
     "KafkaSettings",
     "Loaded",
@@ -207,15 +208,23 @@ def _unknown(source: str, wrong: str, name: Callable[[Row], str]) -> SettingsRef
 
 def _sentence(error: ValidationError, sources: Mapping[KeyPath, str]) -> str:
     problem = error.errors(include_input=False, include_url=False)[0]
-    path = tuple(str(part) for part in problem["loc"])
+    path = _untagged(tuple(str(part) for part in problem["loc"]))
     named = [source for key, source in sources.items() if key[: len(path)] == path or path[: len(key)] == key]
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if problem["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         message = "should be a table"
+    elif problem["type"] == "union_tag_invalid":
+        path, message = (*path, "mode"), f"should be one of {problem['ctx']['expected_tags']}"
     if len(named) == 1:
         return f"{named[0]} {message}" if message.startswith("should") else f"{named[0]}: {message}"
     where = f" (set by {', '.join(named)})" if named else ""
     return f"setting {'.'.join(path)}: {message}{where}"
+
+
+def _untagged(path: KeyPath) -> KeyPath:
+    """Leave out the member of a union, which pydantic names behind the section."""
+    settings = {row.path[1] for row in describe() if row.path[0] == path[0] and row.path[1:]}
+    return path[:1] + path[2:] if path[1:] and path[1] not in settings else path
 
 
 def _leaves(tree: Mapping[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

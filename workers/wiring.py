@@ -13,7 +13,7 @@ from topics.codec import Codec
 from topics.connection import Connection, Plaintext, Sasl, Security, Tls
 from topics.errors import LogRefused
 from topics.kafka import IntakeTimings, KafkaLog
-from topics.lane_facts import LaneRules
+from topics.lane_facts import AtLeastOnce, Delivery, ExactlyOnce, LaneRules
 from topics.ledger import Order
 from topics.log import Log
 from topics.source import Source
@@ -37,6 +37,7 @@ from workers.patience import Patience
 from workers.pipeline import Clocks, Pipeline
 from workers.routing import Router, Shrinker, dead_topics
 from workers.secrets import kafka_password, model_api_key
+from workers.setting_delivery import AtLeastOnceSettings, DeliverySettings, ExactlyOnceSettings
 from workers.setting_sections import KafkaSettings, ModelSettings, Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
@@ -160,9 +161,21 @@ def build_source(
         app=settings.kafka.app,
         order=Order(settings.delivery.order),
         shrink=shrink,
+        delivery=delivery_of(settings.delivery),
         commit_seconds=settings.delivery.commit_seconds,
     )
     return Source(log, rules, watch.lane, clock)
+
+
+def delivery_of(delivery: DeliverySettings) -> Delivery:
+    """Return how the lanes publish."""
+    match delivery:
+        case ExactlyOnceSettings():
+            return ExactlyOnce()
+        case AtLeastOnceSettings():
+            return AtLeastOnce()
+        case unsaid:
+            assert_never(unsaid)
 
 
 def build_pipeline(source: Source, lines: Mapping[str, Line], watch: Watch) -> Pipeline:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 import orjson
@@ -156,9 +157,14 @@ class Stage:
         finally:
             await reader.stop()
 
-    async def judge(self) -> checker.Verdict:
+    async def judge(
+        self,
+        promise: checker.Promise = checker.Promise.EXACTLY_ONCE,
+        order: Literal["key", "partition", "none"] = "key",
+    ) -> checker.Verdict:
         """Return the checker's verdict; call it when the workers have come to rest."""
-        return checker.judge(await self.read(self.source), await self.read(*self.outputs), await self.committed())
+        inputs, outputs = await self.read(self.source), await self.read(*self.outputs)
+        return checker.judge(inputs, outputs, await self.committed(), promise=promise, order=order)
 
 
 async def set_stage(bootstrap: str, folder: Path, partitions: int = 6, *, replicas: int = 1, **source_settings: str) -> Stage:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contracts.log_suite import KafkaBench, Member, MemoryBench
+from tests.contracts.log_suite import KafkaBench, Member, MemoryBench, new_name
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.broker)])
@@ -25,6 +25,20 @@ async def join(bench):
     yield joined
     for member in members:
         await member.stop()
+
+
+@pytest.fixture(params=["exactly_once", "at_least_once"])
+def open_either(request, join, open_writer):
+    """Open a lane's writer for one input partition and a group, of either delivery."""
+
+    async def opened(source, group):
+        if request.param == "exactly_once":
+            return await open_writer(new_name(), group)
+        writer = (await join(group, source.topic)).intake.writer()
+        await writer.open()
+        return writer
+
+    return opened
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from topics.connection import Connection
 from topics.kafka import IntakeTimings, KafkaLog
@@ -50,6 +52,9 @@ class Bench(Protocol):
     async def abandon_transaction(self, transactional_id: str, group: str, record: Outgoing, committed: Committed) -> None:
         """Write a record and an offset in a transaction, and never end it."""
 
+    async def expel(self, intake: Intake, group: str) -> None:
+        """Make the group forget a member that does not know it."""
+
     async def close(self) -> None: ...
 
 
@@ -82,6 +87,9 @@ class MemoryBench:
         self.cluster.lose_next_commit(applied=False)
         with contextlib.suppress(Exception):
             await writer.commit([record], committed)
+
+    async def expel(self, intake, group):
+        self.cluster.expel(intake)
 
     async def close(self) -> None:
         await self.log.close()
@@ -154,6 +162,14 @@ class KafkaBench:
         producer._sender.sender_task.cancel()
         await producer.client.close()
         producer._closed = True
+
+    async def expel(self, intake, group):
+        coordinator = intake._consumer._coordinator
+        client = AIOKafkaClient(bootstrap_servers=self.bootstrap)
+        await client.bootstrap()
+        response = await client.send(coordinator.coordinator_id, LeaveGroupRequest(group, coordinator.member_id))
+        assert response.error_code == 0
+        await client.close()
 
     async def close(self) -> None:
         await asyncio.gather(self.log.close(), self.other_log.close())

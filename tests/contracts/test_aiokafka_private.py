@@ -16,6 +16,7 @@ from aiokafka.partitioner import murmur2 as their_murmur2
 from aiokafka.producer.message_accumulator import MessageBatch
 from aiokafka.producer.sender import BaseHandler, EndTxnHandler
 from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
@@ -80,6 +81,11 @@ def test_offset_fetch_on_an_old_broker():
 
 def test_requests_of_the_type_layer():
     """The requests the questions are made of take the arguments we give."""
+    row = (0, 5, "v1:")
+    commit = OffsetCommitRequest("g", 7, "member", OffsetCommitRequest.DEFAULT_RETENTION_TIME, [("t", [row])]).prepare(
+        {8: (2, 9)}
+    )
+    assert commit.encode().endswith(b"\x00\x00\x00\x00" + b"\x00" * 7 + b"\x05" + b"\x00\x03v1:")
     assert FindCoordinatorRequest("g", 0).prepare({10: (0, 4)})
     assert MetadataRequest(["t"], allow_auto_topic_creation=False).prepare({3: (4, 12)})
     assert OffsetRequest(-1, 1, [("t", [(0, -2)])]).prepare({2: (1, 8)})
@@ -143,6 +149,30 @@ async def test_producer_waiting_batches(producer):
     ((batch,),) = producer._message_accumulator._batches.values()
     assert isinstance(batch, MessageBatch)
     assert isinstance(batch._drain_waiter, asyncio.Future)
+    assert producer._message_accumulator._pending_batches == set()
+
+
+async def test_producer_tells_whoever_waits_that_it_is_gone(producer):
+    """`_message_accumulator.fail_all` gives the error to everybody who waits for a record, and to whoever sends later."""
+    producer._txn_manager.set_pid_and_epoch(1, 0)
+    producer._txn_manager.begin_transaction()
+    builder = producer.create_batch()
+    sent = await producer._message_accumulator.add_batch(builder, TopicPartition("t", 0), 1)
+    ((batch,),) = producer._message_accumulator._batches.values()
+    producer._message_accumulator.fail_all(errors.ProducerClosed())
+    with pytest.raises(errors.ProducerClosed):
+        await sent
+    assert isinstance(batch._drain_waiter.exception(), errors.ProducerClosed)
+    with pytest.raises(errors.ProducerClosed):
+        await producer._message_accumulator.add_batch(producer.create_batch(), TopicPartition("t", 1), 1)
+
+
+async def test_a_producer_without_transactional_id_is_idempotent():
+    """`enable_idempotence` alone makes a producer id, and no transaction is asked for."""
+    made = AIOKafkaProducer(transactional_id=None, enable_idempotence=True, acks="all", transaction_timeout_ms=1000)
+    assert made._txn_manager.transactional_id is None
+    assert made._txn_manager.wait_for_transaction_end() is None
+    made._closed = True
 
 
 async def test_builder_sizes(producer):
@@ -172,6 +202,14 @@ async def test_consumer_parts(consumer):
     assert inspect.iscoroutinefunction(Fetcher.close)
     assert "self._pending_tasks = set()" in inspect.getsource(Fetcher.__init__)
     assert "self._coordination_task = create_task" in inspect.getsource(GroupCoordinator.__init__)
+
+
+def test_coordinator_generation():
+    """`generation` and `member_id` are the member's seat; a coordinator that does not know us makes the generation -1."""
+    source = inspect.getsource(GroupCoordinator.reset_generation)
+    assert "self.generation = OffsetCommitRequest.DEFAULT_GENERATION_ID" in source
+    assert "self.member_id = JoinGroupRequest.UNKNOWN_MEMBER_ID" in source
+    assert OffsetCommitRequest.DEFAULT_GENERATION_ID == -1
 
 
 def test_sticky_assignor_keeps_its_state_in_the_class():

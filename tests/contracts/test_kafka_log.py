@@ -204,3 +204,27 @@ def test_aiokafka_never_logs_below_info(root_at_debug):
     for name in ("aiokafka", "aiokafka.conn", "aiokafka.producer.producer"):
         assert not logging.getLogger(name).isEnabledFor(logging.DEBUG)
         assert logging.getLogger(name).isEnabledFor(logging.INFO)
+
+
+@pytest.mark.broker
+async def test_a_member_writer_gets_over_what_a_topic_refuses(bench, kafka):
+    """Without transactions too, a record the broker refuses is named, and a new producer goes on where the old one failed."""
+    connection, source, topic, group = Connection(kafka.bootstrap), await bench.create(1), new_name(), new_name()
+    await apply(connection, plan({}, [WantedTopic(topic, 1, 1, {"max.message.bytes": "20000"})]))
+    log = KafkaLog(connection, writers=WriterSettings(compression=None))
+    member = Member(log.intake(group))
+    await member.intake.start([source], member)
+    refused, other = member.intake.writer(), member.intake.writer()
+    await asyncio.gather(refused.open(), other.open())
+    small, large = Outgoing(topic, b"k", b"small", ()), Outgoing(topic, b"k", b"x" * 30_000, ())
+    with pytest.raises(RecordTooLarge) as named:
+        await refused.commit([large], at(Partition(source, 0), 1))
+    assert named.value.index == 0
+    with pytest.raises(WriterLost):
+        await other.commit([small], at(Partition(source, 0), 1))
+    for writer in (refused, other):
+        await writer.open()
+        await writer.commit([small], at(Partition(source, 0), 1))
+    assert {r.value for r in await bench.read(topic)} == {b"small"}
+    await member.stop()
+    await log.close()

@@ -10,6 +10,7 @@ class Life:
         self._running = asyncio.Event()
         self._running.set()
         self.dead = False
+        self.in_doubt = 0
 
     def freeze(self):
         self._running.clear()
@@ -80,13 +81,16 @@ class MortalIntake:
         await self._life.lives()
         return records
 
+    def writer(self):
+        return MortalWriter(self.inner.writer(), self._life)
+
     async def stop(self):
         if not self._life.dead:
             await self.inner.stop()
 
 
 class MortalWriter:
-    """A commit may be cut off before, or its answer after."""
+    """A commit may be cut off before, or its answer after. The life counts the records of commits nobody heard the end of."""
 
     def __init__(self, inner, life):
         self._inner, self._life = inner, life
@@ -99,8 +103,10 @@ class MortalWriter:
 
     async def commit(self, outgoing, committed):
         await self._life.lives()
+        self._life.in_doubt += len(outgoing)
         await self._inner.commit(outgoing, committed)
         await self._life.lives()
+        self._life.in_doubt -= len(outgoing)
 
     @property
     def epoch(self):

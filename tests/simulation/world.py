@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from schemas.task import Task
-from tests.checker import judge
+from tests.checker import Promise, judge
 from tests.fakes.scripted_model import ScriptedModel
 from tests.helpers import until
 from tests.simulation.mortal import Life, MortalLog
@@ -137,12 +137,14 @@ class SimulatedModel(ScriptedModel):
 
 
 class World:
-    """A cluster, some processes, and what befalls them."""
+    """A cluster, some processes, and what befalls them. `mode` is delivery.mode."""
 
     outputs = OUTPUTS
 
-    def __init__(self, seed):
+    def __init__(self, seed, mode="exactly_once"):
         self.rng = random.Random(seed)
+        self.promise = Promise(mode)
+        self.late = False
         self.cluster = MemoryCluster(delays=self.delays())
         self.partitions = self.rng.randint(1, 4)
         self.cluster.create("in", self.partitions)
@@ -150,6 +152,8 @@ class World:
             self.cluster.create(topic, self.rng.randint(1, 3))
         self.settings = load_settings(
             {
+                "delivery.mode": mode,
+                "delivery.order": self.rng.choice(["key", "key", "partition", "none"]),
                 "delivery.commit_seconds": self.rng.choice([0.05, 0.2, 1.0]),
                 "batching.max_items": self.rng.choice([1, 4, 16]),
                 "model.concurrency": self.rng.choice([1, 3, 8]),
@@ -223,6 +227,9 @@ class World:
         for _ in range(count):
             next_commit = self.settings.delivery.commit_seconds + 4 * self.slow
             late = self.rng.choice([None, self.rng.random() * 2 * next_commit, self.rng.random() * 3])
+            if self.promise is Promise.AT_LEAST_ONCE and not self.stormy:
+                late = None
+            self.late = self.late or late is not None
             self.cluster.lose_next_commit(applied=self.rng.random() < 0.5, late_seconds=late)
 
     def produce(self, count):
@@ -239,14 +246,21 @@ class World:
             await until(self.complete, 600, every_seconds=1.0)
 
     def complete(self):
-        events = sum(len(self.cluster.read(topic)) for topic in OUTPUTS)
-        return events >= self.sent
+        if sum(len(self.cluster.read(topic)) for topic in OUTPUTS) < self.sent:
+            return False
+        return self.promise is Promise.EXACTLY_ONCE or not self.verdict().lost.count
 
     def verdict(self):
         outputs = [record for topic in OUTPUTS for record in self.cluster.read(topic)]
         partitions = self.cluster.partitions("in")
         committed = {p: self.cluster.committed(GROUP, p) for p in partitions}
-        return judge(self.cluster.read("in"), outputs, committed, identify=identify)
+        order = self.settings.delivery.order
+        return judge(self.cluster.read("in"), outputs, committed, identify=identify, promise=self.promise, order=order)
+
+    @property
+    def in_doubt(self):
+        """How many records were in commits that nobody heard the end of: at least once, so many may be there again."""
+        return sum(process.life.in_doubt for process in self.processes)
 
 
 def identify(record):

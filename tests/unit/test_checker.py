@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from schemas.events import EventKind, event_id
-from tests.checker import Evidence, digest, judge
+from tests.checker import Evidence, Promise, digest, judge
 from tests.log_truth import Fate
 from topics.commit_map import encode
 from topics.record import Committed, Partition, Position, Record
@@ -57,8 +57,8 @@ class History:
         for place, seen in self.second.items():
             self.fates[place] = Fate(frozenset(offset for offset, _ in seen), frozenset({500, 501}), frozenset())
 
-    def judge(self):
-        return judge(self.inputs, self.outputs, self.committed)
+    def judge(self, **promises):
+        return judge(self.inputs, self.outputs, self.committed, **promises)
 
     def judge_with_evidence(self):
         evidence = Evidence(self.fates, self.commits, self.second, self.sampled)
@@ -258,6 +258,30 @@ def test_order_is_judged_within_each_output_partition():
     history = History()
     history.outputs.insert(0, history.outputs.pop(7))
     assert history.judge().kept
+
+
+def test_other_orders_are_judged_as_promised():
+    """By partition, records without a key keep their order too; by none, nothing is out of order."""
+    history = History()
+    history.inputs = [record._replace(key=None) for record in history.inputs]
+    history.outputs = [record._replace(key=None) for record in history.outputs[::-1]]
+    assert set(history.judge(order="partition").findings) == {"misordered"}
+    misordered = History()
+    misorder(misordered)
+    assert misordered.judge(order="none").kept
+
+
+@pytest.mark.parametrize("crime", [double, double_as_another_kind])
+def test_at_least_once_allows_repeats_and_counts_them(crime):
+    """What is there twice is no finding then, but a number; what is lost or out of order still is one."""
+    history = History()
+    crime(history)
+    verdict = history.judge(promise=Promise.AT_LEAST_ONCE)
+    assert verdict.kept, str(verdict)
+    assert verdict.repeats == 1
+    history.outputs[1], history.outputs[4] = history.outputs[4], history.outputs[1]
+    del history.outputs[7]
+    assert {"lost", "misordered"} <= set(history.judge(promise=Promise.AT_LEAST_ONCE).findings)
 
 
 def test_nothing_in_and_nothing_out_is_kept():

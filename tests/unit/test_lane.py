@@ -95,7 +95,7 @@ class House:
 
     @contextlib.asynccontextmanager
     async def running(self):
-        self.task = asyncio.ensure_future(self.lane.run(asyncio.Semaphore(1), self.seek))
+        self.task = asyncio.ensure_future(self.lane.run(asyncio.Semaphore(1), self))
         try:
             yield self
         finally:
@@ -427,7 +427,7 @@ async def test_a_settled_record_beyond_the_window_does_not_stop_the_world():
         return asyncio.get_running_loop().time()
 
     house = House(clock=clock)
-    task = asyncio.ensure_future(house.lane.run(asyncio.Semaphore(1), house.seek))
+    task = asyncio.ensure_future(house.lane.run(asyncio.Semaphore(1), house))
     await house.active()
     (low,) = house.receive(1)
     for _ in range(5_000):

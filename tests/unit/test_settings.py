@@ -11,7 +11,8 @@ from pydantic import SecretStr, ValidationError
 
 from workers.secrets import SecretFile, model_api_key
 from workers.settings import (
-    DeliverySettings,
+    AtLeastOnceSettings,
+    ExactlyOnceSettings,
     KafkaSettings,
     ModelSettings,
     Price,
@@ -53,7 +54,7 @@ def test_without_any_source_the_defaults_hold() -> None:
     """A newcomer needs no setting."""
     settings = load_settings({})
     assert settings.kafka.brokers == "127.0.0.1:9092"
-    assert settings.delivery == DeliverySettings()
+    assert settings.delivery == ExactlyOnceSettings()
     assert (settings.batching.max_items, settings.health.port, settings.stop_seconds) == (16, 8080, 25)
 
 
@@ -196,11 +197,18 @@ def test_a_contradiction_names_where_its_parts_were_set(clean) -> None:
     assert "nanotriage.toml: kafka.security, NANOTRIAGE_KAFKA__USERNAME" in sentence
 
 
-def test_delivery_is_exactly_once_and_nothing_else() -> None:
-    """A mode that is not there is refused, and the rest of the section is checked."""
-    assert load_settings({"delivery.commit_seconds": 1}).delivery == DeliverySettings(commit_seconds=1)
-    assert "delivery" in refused({"delivery.mode": "at_least_once"})
-    assert refused({"delivery.commit_seconds": 0}).startswith("command line: delivery.commit_seconds should be greater")
+def test_delivery_is_one_of_two_promises() -> None:
+    """Exactly once unless said otherwise; a promise that nobody keeps is refused, and the section is checked in either."""
+    assert load_settings({"delivery.commit_seconds": 1}).delivery == ExactlyOnceSettings(commit_seconds=1)
+    assert load_settings({"delivery.mode": "exactly_once"}).delivery == ExactlyOnceSettings()
+    assert load_settings({"delivery.mode": "at_least_once", "delivery.order": "none"}).delivery == AtLeastOnceSettings(
+        order="none"
+    )
+    sentence = refused({"delivery.mode": "at_most_once"})
+    assert sentence == "command line: delivery.mode should be one of 'exactly_once', 'at_least_once'"
+    for mode in (None, "exactly_once", "at_least_once"):
+        sentence = refused({"delivery.mode": mode, "delivery.commit_seconds": 0})
+        assert sentence.startswith("command line: delivery.commit_seconds should be greater")
 
 
 def test_secrets_come_from_files_or_the_environment_only() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,7 +13,9 @@ from aiokafka.errors import KafkaConnectionError
 from topics.connection import Connection, client_options
 from topics.errors import LogUnavailable, missing_topic
 from topics.kafka.faults import log_error, refusal, why_unreachable
-from topics.kafka.questions import Questions
+from topics.kafka.member_writer import KafkaMemberWriter, Seating
+from topics.kafka.producer import Producers
+from topics.kafka.questions import Questions, Seat
 from topics.kafka.reaper import Reaper, close_consumer, retrieve
 from topics.kafka.rebalance import Assignment, Rebalances
 from topics.kafka.settings import IntakeTimings
@@ -24,6 +27,14 @@ _log = logging.getLogger(__name__)
 STOP_SECONDS = 8.0
 # Asked for when nothing is wanted: aiokafka takes "no partitions" for "all partitions".
 _NOTHING = TopicPartition("", -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who we are in which group. An `instance_id` makes the membership static (KIP-345)."""
+
+    group: str
+    instance_id: str | None
 
 
 class KafkaIntake:
@@ -39,19 +50,20 @@ class KafkaIntake:
         timings: IntakeTimings,
         questions: Questions,
         reaper: Reaper,
-        *,
-        group: str,
-        instance_id: str | None,
+        producers: Producers,
+        member: Member,
     ) -> None:
         self._connection = connection
         self._timings = timings
         self._questions = questions
         self._reaper = reaper
-        self._group = group
-        self._instance_id = instance_id
+        self._producers = producers
+        self._group = member.group
+        self._instance_id = member.instance_id
         self._consumer: AIOKafkaConsumer | None = None
         self._assignment = Assignment()
         self._fetching: asyncio.Task[None] | None = None
+        self._seating = Seating(self._seat)
         self._complained = False
 
     async def start(self, topics: Collection[str], listener: AssignmentListener) -> None:
@@ -104,6 +116,9 @@ class KafkaIntake:
             return None
         end = self._consumer.highwater(TopicPartition(partition.topic, partition.number))
         return None if end is None else int(end)
+
+    def writer(self) -> KafkaMemberWriter:
+        return KafkaMemberWriter(self._producers, self._questions, self._seating)
 
     async def stop(self) -> None:
         consumer, self._consumer = self._consumer, None
@@ -161,6 +176,13 @@ class KafkaIntake:
             self._complained = True
             _log.warning("reading as group %s fails and is tried again: %r", self._group, error)
         await asyncio.sleep(wait_seconds)
+
+    def _seat(self) -> Seat | None:
+        """Return our place in the group's generation, None while we have none."""
+        coordinator = None if self._consumer is None else self._consumer._coordinator  # noqa: SLF001  # see tests/contracts/test_aiokafka_private.py
+        if coordinator is None or coordinator.generation < 0:
+            return None
+        return Seat(self._group, coordinator.generation, coordinator.member_id)
 
     def _broken(self) -> bool:
         coordinator = None if self._consumer is None else self._consumer._coordinator  # noqa: SLF001  # see tests/contracts/test_aiokafka_private.py

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from topics.connection import Connection
-from topics.kafka.intake import KafkaIntake
+from topics.kafka.intake import KafkaIntake, Member
+from topics.kafka.producer import Producers
 from topics.kafka.questions import Questions
 from topics.kafka.reaper import Reaper
 from topics.kafka.settings import IntakeTimings, WriterSettings, quiet_aiokafka
-from topics.kafka.writer import BatchLimit, KafkaWriter
+from topics.kafka.writer import KafkaWriter
 from topics.record import Committed, Partition, Position
 
 CLOSE_SECONDS = 10.0
@@ -27,26 +28,17 @@ class KafkaLog:
         quiet_aiokafka()
         self._connection = connection
         self._timings = timings or IntakeTimings()
-        self._writers = writers or WriterSettings()
         self._instance_id = instance_id
-        self._batch_limit = BatchLimit(self._writers.batch_bytes)
         self._reaper = Reaper()
+        self._producers = Producers(connection, writers or WriterSettings(), self._reaper)
         self._questions = Questions(connection, self._reaper)
 
     def intake(self, group: str) -> KafkaIntake:
-        return KafkaIntake(
-            self._connection, self._timings, self._questions, self._reaper, group=group, instance_id=self._instance_id
-        )
+        member = Member(group, self._instance_id)
+        return KafkaIntake(self._connection, self._timings, self._questions, self._reaper, self._producers, member)
 
     def writer(self, transactional_id: str, group: str) -> KafkaWriter:
-        return KafkaWriter(
-            self._connection,
-            self._writers,
-            self._batch_limit,
-            self._reaper,
-            transactional_id=transactional_id,
-            group=group,
-        )
+        return KafkaWriter(self._producers, transactional_id=transactional_id, group=group)
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         return await self._questions.committed(group, partition)
@@ -61,5 +53,6 @@ class KafkaLog:
         return await self._questions.cluster_id()
 
     async def close(self) -> None:
+        self._producers.close()
         self._reaper.take(self._questions.close())
         await self._reaper.finish(CLOSE_SECONDS)

@@ -1,4 +1,4 @@
-"""What a log is asked about offsets and topics, over one client that is shared, reused and replaced when broken."""
+"""What a log is asked about topics and offsets, and told to commit, over one client that is shared and replaced when broken."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 from aiokafka import errors
 from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from topics.connection import Connection, client_options
-from topics.errors import LogError, LogUnavailable
+from topics.errors import LogError, LogUnavailable, WriterFenced
 from topics.kafka.faults import log_error, refusal, why_unreachable
 from topics.kafka.reaper import Reaper
 from topics.offset_fetch import NO_OFFSET, UNSTABLE_OFFSET_COMMIT, FetchedOffset, StableOffsetFetch
@@ -22,6 +23,7 @@ ANSWER_SECONDS = 15.0
 RETRY_SECONDS = 0.05
 _EARLIEST = -2
 _READ_COMMITTED = 1
+_NOT_A_MEMBER = (errors.IllegalGenerationError, errors.UnknownMemberIdError, errors.RebalanceInProgressError)
 _UNKNOWN_TOPIC = errors.UnknownTopicOrPartitionError.errno
 
 Answer = TypeVar("Answer")
@@ -34,6 +36,15 @@ class NotYet:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A member's place in one generation of its group: what the coordinator checks an offset commit against."""
+
+    group: str
+    generation: int
+    member_id: str
+
+
 class Questions:
     """Each question is retried while the broker says "not yet", at most ANSWER_SECONDS."""
 
@@ -42,6 +53,7 @@ class Questions:
         self._reaper = reaper
         self._client: AIOKafkaClient | None = None
         self._connecting = asyncio.Lock()
+        self._coordinators: dict[str, int] = {}
 
     async def partitions(self, topic: str) -> Sequence[Partition]:
         async def ask(client: AIOKafkaClient) -> Sequence[Partition] | NotYet:
@@ -78,10 +90,10 @@ class Questions:
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         async def ask(client: AIOKafkaClient) -> Committed | NotYet | None:
-            found = await client.send(_any_node(client), FindCoordinatorRequest(group, 0))
-            if (failed := _failure(found.error_code, group)) is not None:
-                return NotYet(f"the group's coordinator: {failed}")
-            response = await client.send(found.coordinator_id, StableOffsetFetch(group, partition))
+            coordinator = await _coordinator(client, group)
+            if isinstance(coordinator, NotYet):
+                return coordinator
+            response = await client.send(coordinator, StableOffsetFetch(group, partition))
             fetched = FetchedOffset.of(response)
             if fetched.error_code == UNSTABLE_OFFSET_COMMIT:
                 return NotYet("a transaction with this offset is not decided")
@@ -92,6 +104,31 @@ class Questions:
             return Committed(Position.restored(partition, fetched.offset), fetched.metadata)
 
         return await self._ask(ask, f"reading the committed offset of {partition}")
+
+    async def commit(self, seat: Seat, committed: Committed) -> None:
+        """Commit the position as this member. Raises WriterFenced when the group has moved on, LogUnavailable, LogRefused."""
+        position, group = committed.position, seat.group
+        place, row = position.partition, (position.partition.number, position.offset, committed.metadata)
+        retention = OffsetCommitRequest.DEFAULT_RETENTION_TIME
+        request = OffsetCommitRequest(group, seat.generation, seat.member_id, retention, [(place.topic, [row])])
+
+        async def tell(client: AIOKafkaClient) -> NotYet | None:
+            coordinator: int | NotYet | None = self._coordinators.get(group)
+            if coordinator is None:
+                coordinator = await _coordinator(client, group)
+            if isinstance(coordinator, NotYet):
+                return coordinator
+            self._coordinators.pop(group, None)  # known again once it answers well
+            response = await client.send(coordinator, request)
+            code = response.topics[0][1][0][1]
+            if issubclass(errors.for_code(code), _NOT_A_MEMBER):
+                raise WriterFenced(f"group {group} has given {place} to another member, or is about to")
+            if (failed := _failure(code, group)) is not None:
+                return NotYet(f"the group's coordinator: {failed}")
+            self._coordinators[group] = coordinator
+            return None
+
+        await self._ask(tell, f"committing the offset of {place}")
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -155,6 +192,12 @@ def _any_node(client: AIOKafkaClient) -> Any:
     if node is None:
         raise errors.NoBrokersAvailable
     return node
+
+
+async def _coordinator(client: AIOKafkaClient, group: str) -> int | NotYet:
+    found = await client.send(_any_node(client), FindCoordinatorRequest(group, 0))
+    failed = _failure(found.error_code, group)
+    return int(found.coordinator_id) if failed is None else NotYet(f"the group's coordinator: {failed}")
 
 
 def _leader(metadata: Any, partition: Partition) -> int | NotYet:

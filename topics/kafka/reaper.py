@@ -46,7 +46,10 @@ def silence(producer: AIOKafkaProducer) -> None:
 
 
 async def close_producer(producer: AIOKafkaProducer) -> None:
-    """Close a silenced producer's connections without flushing anything. Bounded: about three times GRACE_SECONDS."""
+    """Close a silenced producer's connections without flushing anything; whoever waits for a record of it is told.
+
+    Bounded: about three times GRACE_SECONDS.
+    """
     sender = producer._sender.sender_task  # noqa: SLF001  # see tests/contracts/test_aiokafka_private.py
     if sender is not None:
         await asyncio.wait({sender}, timeout=GRACE_SECONDS)
@@ -54,6 +57,7 @@ async def close_producer(producer: AIOKafkaProducer) -> None:
             # A request in flight looks for its coordinator until one answers: make the look-up fail.
             producer.client.coordinator_lookup = _closed
             await asyncio.wait({sender}, timeout=GRACE_SECONDS)
+    producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001  # see the same
     _retrieve_all(producer)
     # stop() would flush, so only its mark is set: without it the destructor warns of an unclosed producer.
     producer._closed = True  # noqa: SLF001  # see tests/contracts/test_aiokafka_private.py
@@ -65,9 +69,10 @@ def _retrieve_all(producer: AIOKafkaProducer) -> None:
     transaction = producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001  # see tests/contracts/test_aiokafka_private.py
     if transaction is not None:
         retrieve(transaction)
-    for batches in producer._message_accumulator._batches.values():  # noqa: SLF001  # see the same
-        for batch in batches:
-            retrieve(batch._drain_waiter)  # noqa: SLF001  # see the same
+    accumulator = producer._message_accumulator  # noqa: SLF001  # see the same
+    waiting = [batch for batches in accumulator._batches.values() for batch in batches]  # noqa: SLF001  # see the same
+    for batch in [*waiting, *accumulator._pending_batches]:  # noqa: SLF001  # see the same
+        retrieve(batch._drain_waiter)  # noqa: SLF001  # see the same
 
 
 async def close_consumer(consumer: AIOKafkaConsumer, stopping: "asyncio.Task[None]") -> None:

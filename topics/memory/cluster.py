@@ -7,10 +7,10 @@ from topics.memory.delays import Delays, LostEnd
 from topics.memory.group import Group
 from topics.memory.intake import MemoryIntake
 from topics.memory.log import MemoryLog
-from topics.memory.partition import PartitionLog
+from topics.memory.partition import PartitionLog, Transaction
 from topics.memory.transactions import Transactions
 from topics.partitioner import partition_of
-from topics.record import Committed, Headers, Partition, Record
+from topics.record import Committed, Headers, Outgoing, Partition, Record
 
 
 class MemoryCluster:
@@ -105,6 +105,12 @@ class MemoryCluster:
 
     def partitions(self, topic: str) -> Sequence[Partition]:
         return tuple(log.partition for log in self._topics.get(topic, ()))
+
+    def append(self, record: Outgoing, keyless: int, transaction: Transaction | None) -> None:
+        """Append what a writer publishes to the partition of its key."""
+        logs = self._topics[record.topic]
+        number = partition_of(record.key, len(logs), keyless)
+        logs[number].append(record.key, record.value, record.headers, self.now_ms(), transaction)
 
     def partition_log(self, partition: Partition) -> PartitionLog:
         return self._topics[partition.topic][partition.number]

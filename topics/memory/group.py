@@ -20,11 +20,12 @@ class Member(Protocol):
 
 
 class Group:
-    """The members, in the order they joined, and the topics each wants."""
+    """The members, in the order they joined, and the topics each wants. `generation` counts the rebalances."""
 
     def __init__(self, partitions: Callable[[str], Sequence[Partition]]) -> None:
         self._partitions = partitions
         self._members: dict[Member, frozenset[str]] = {}
+        self.generation = 0
         self._rebalancing = asyncio.Lock()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -54,6 +55,7 @@ class Group:
             previous = {partition: member for member, owned in zip(members, had, strict=True) for partition in owned}
             staying = {member: self._members[member] for member in members if member in self._members}
             topics = frozenset[str]().union(*staying.values())
+            self.generation += 1
             shares = share({topic: self._partitions(topic) for topic in topics}, staying, previous)
             for member, partitions in shares.items():
                 member.assign(partitions)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from topics.errors import LogUnavailable, missing_topic
 from topics.log import AssignmentListener
+from topics.memory.member_writer import MemoryMemberWriter
 from topics.record import Partition, Position, Record
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ class MemoryIntake:
 
     def __init__(self, cluster: "MemoryCluster", group: str) -> None:
         self._cluster = cluster
+        self._group_name = group
         self._group = cluster.group(group)
+        self.generation: int | None = None  # as far as this member knows
         self._listener: AssignmentListener | None = None
         self._topics: Collection[str] = ()
         self._ours: frozenset[Partition] = frozenset()
@@ -59,8 +62,11 @@ class MemoryIntake:
     def end_offset(self, partition: Partition) -> int | None:
         return self._cluster.partition_log(partition).end if partition in self._offsets else None
 
+    def writer(self) -> MemoryMemberWriter:
+        return MemoryMemberWriter(self._cluster, self._group_name, self)
+
     async def stop(self) -> None:
-        self._listener = None
+        self._listener = self.generation = None
         self._drop()
         self._group.leave(self)
         await asyncio.sleep(0)
@@ -83,6 +89,7 @@ class MemoryIntake:
     def assign(self, partitions: Collection[Partition]) -> None:
         if self._listener is not None:
             self._ours = frozenset(partitions)
+            self.generation = self._group.generation
             self._listener.assigned(self._ours)
 
     def _drop(self) -> frozenset[Partition]:

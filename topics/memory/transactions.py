@@ -80,6 +80,11 @@ class Transactions:
         if producer.epoch == epoch and producer.open is not None:
             self._decide(producer, producer.open, Fate.COMMITTED)
 
+    def commit_offset(self, group: str, committed: Committed) -> None:
+        """Commit outside any transaction."""
+        self._committed[group, committed.position.partition] = committed
+        self._changes.tell()
+
     def pending(self, group: str, partition: Partition) -> bool:
         """Whether the group may yet take over another offset (UNSTABLE_OFFSET_COMMIT in Kafka)."""
         return bool(self._pending.get((group, partition)))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from topics.errors import LogUnavailable, RecordTooLarge, WriterFenced, WriterLost
-from topics.partitioner import partition_of
 from topics.record import Committed, Outgoing
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ class MemoryWriter:
             raise LogUnavailable(f"the last transaction of {self._id} is not decided")
 
     async def commit(self, outgoing: Sequence[Outgoing], committed: Committed) -> None:
-        for index, record in enumerate(outgoing):
-            if (size := size_bytes(record)) > self._cluster.max_record_bytes:
-                raise RecordTooLarge(index, size)
+        check_sizes(outgoing, self._cluster.max_record_bytes)
         epoch, self._epoch = self._epoch, None  # after any error this writer is good for nothing
         if epoch is None:
             raise WriterLost("the writer is not open")
@@ -78,15 +75,10 @@ class MemoryWriter:
             raise WriterFenced(f"another writer of {self._id} has taken over")
 
     def _send(self, outgoing: Sequence[Outgoing]) -> None:
-        for record in outgoing:
-            if not self._cluster.partitions(record.topic):
-                raise WriterLost(f"topic {record.topic} does not exist")
+        check_topics(outgoing, self._cluster)
         transaction = self._cluster.transactions.join(self._id)
         for record in outgoing:
-            partitions = self._cluster.partitions(record.topic)
-            number = partition_of(record.key, len(partitions), self._keyless)
-            log = self._cluster.partition_log(partitions[number])
-            log.append(record.key, record.value, record.headers, self._cluster.now_ms(), transaction)
+            self._cluster.append(record, self._keyless, transaction)
 
     def _end(self, epoch: int) -> None:
         """Send the EndTxn. Raises WriterLost when its answer is lost, wherever the request itself went."""
@@ -97,6 +89,20 @@ class MemoryWriter:
             if lost.late_seconds is not None:
                 asyncio.get_running_loop().call_later(lost.late_seconds, transactions.commit, self._id, epoch)
             raise WriterLost("the answer was lost")
+
+
+def check_sizes(outgoing: Sequence[Outgoing], max_record_bytes: int) -> None:
+    """Raise RecordTooLarge for the first record above the limit."""
+    for index, record in enumerate(outgoing):
+        if (size := size_bytes(record)) > max_record_bytes:
+            raise RecordTooLarge(index, size)
+
+
+def check_topics(outgoing: Sequence[Outgoing], cluster: "MemoryCluster") -> None:
+    """Raise WriterLost for the first record whose topic does not exist."""
+    for record in outgoing:
+        if not cluster.partitions(record.topic):
+            raise WriterLost(f"topic {record.topic} does not exist")
 
 
 def size_bytes(record: Outgoing) -> int:
