@@ -226,3 +226,20 @@ async def test_records_bear_the_given_time(cluster):
     cluster.now_ms = lambda: 42
     await (await writer_of(cluster)).commit([out(b"v")], at(1))
     assert cluster.read("out")[0].timestamp_ms == 42
+
+
+async def test_a_zombie_that_was_refused_publishes_no_more_until_it_joins_again(cluster):
+    """Opened for a member the group has forgotten, a writer would publish what it cannot commit."""
+    intake = cluster.log().intake("g")
+    await intake.start(["in"], Owner())
+    writer = intake.writer()
+    await writer.open()
+    cluster.expel(intake)
+    with pytest.raises(WriterFenced):
+        await writer.commit([], at(1))
+    with pytest.raises(LogUnavailable):
+        await writer.open()
+    await intake.rejoin()
+    await writer.open()
+    await writer.commit([], at(1))
+    assert cluster.committed("g", IN) == at(1)
