@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from schemas.priority import Priority
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -17,3 +19,4 @@ class Message:
     key: bytes | None
     tenant: str | None
     metadata: Mapping[str, str]
+    priority: Priority = Priority.NORMAL

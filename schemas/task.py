@@ -24,6 +24,7 @@ from schemas.fields import (
     contradiction,
 )
 from schemas.patterns import unsafe_pattern
+from schemas.priority import PriorityRule
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 JsonPath = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$")]
@@ -43,6 +44,7 @@ class Source(Frozen):
     key: JsonPath | None = None
     tenant: JsonPath | None = None
     metadata: dict[Name, JsonPath] = Field(default_factory=dict)
+    priority: PriorityRule | None = None
     max_bytes: int = Field(default=65_536, ge=64, le=900_000)
 
     @model_validator(mode="after")
@@ -53,6 +55,9 @@ class Source(Frozen):
         if self.format == "text" and any(mapped):
             sentence = "a text source has no paths; remove text, id, key, tenant and metadata, or use format: json"
             raise contradiction(("format",), sentence)
+        if self.priority is not None and self.priority.field is not None and self.priority.field not in self.metadata:
+            sentence = f"the source has no metadata {self.priority.field}; map it under `metadata`, or use `header`"
+            raise contradiction(("priority", "field"), sentence)
         return self
 
 

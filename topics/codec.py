@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from schemas.message import Message
+from schemas.priority import Priority
 from schemas.task import Source
 from schemas.verdict import Refusal
 from topics.record import Record
@@ -56,7 +57,7 @@ class Codec:
             return Undecodable(Refusal.UNDECODABLE, f"the value is not UTF-8 at byte {error.start}")
         if not text.strip():
             return Undecodable(Refusal.NO_TEXT, "the text is blank")
-        return Message(text, _origin(record), record.key, None, {})
+        return Message(text, _origin(record), record.key, None, {}, self._priority(record, {}))
 
     def _from_body(self, body: Any, record: Record) -> Message | Undecodable:
         text = _find(body, self._text)
@@ -65,13 +66,24 @@ class Codec:
             return Undecodable(Refusal.NO_TEXT, f"the text at {self._source.text!r} is {what}")
         identity = _word(_find(body, self._id)) if self._id else None
         key = _word(_find(body, self._key)) if self._key else None
+        metadata = self._read_metadata(body)
         return Message(
             text=text,
             id=identity or _origin(record),
             key=record.key if key is None else key.encode(),
             tenant=_word(_find(body, self._tenant)) if self._tenant else None,
-            metadata=self._read_metadata(body),
+            metadata=metadata,
+            priority=self._priority(record, metadata),
         )
+
+    def _priority(self, record: Record, metadata: Mapping[str, str]) -> Priority:
+        rule = self._source.priority
+        if rule is None:
+            return Priority.NORMAL
+        if rule.field is not None:
+            return rule.of(metadata.get(rule.field))
+        values = (value for name, value in record.headers if name == rule.header)
+        return rule.of(next(values, b"").decode(errors="replace"))
 
     def _read_metadata(self, body: Any) -> Mapping[str, str]:
         if not self._metadata:

@@ -19,7 +19,7 @@ from typing import assert_never
 from schemas.message import Message
 from schemas.verdict import Doubt, Escalated, FieldResult, Reason, Refusal, Rejected, Verdict
 from topics.codec import Undecodable
-from topics.record import Outgoing, Receipt
+from topics.record import Outgoing, Receipt, Record
 from topics.source import Arrival, Source
 from workers.asking.model import Answer, Fault
 from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
@@ -28,6 +28,8 @@ from workers.judging.reading import Read
 from workers.line import Entry, Line
 from workers.routing import AnsweredBy
 from workers.watch import Watch
+
+_OLDEST_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,14 @@ class Clocks:
     jitter: Callable[[], float]
     poll_seconds: float = 0.2
     probe_seconds: float = 30.0
+
+
+def age_seconds(record: Record, now: float) -> float:
+    """Return for how long a record counts as waiting when it is received, at `now` seconds since the epoch.
+
+    Bounded, so that neither a clock that is wrong nor a backlog of last week keeps the others of its flow waiting.
+    """
+    return min(_OLDEST_SECONDS, max(0.0, now - record.timestamp_ms / 1000))
 
 
 class Pipeline:
@@ -91,13 +101,15 @@ class Pipeline:
         while not self._done.is_set():
             self.last_poll = self._clocks.monotonic()
             room = {topic: line.feeder.room if line.gate.why is None else 0 for topic, line in self._lines.items()}
-            for arrival in await self._source.pull(room, self._clocks.poll_seconds):
+            arrivals = await self._source.pull(room, self._clocks.poll_seconds)
+            now = self._clocks.wall()
+            for arrival in arrivals:
                 line = self._lines[arrival.record.partition.topic]
                 self._watch.received(line.task.name)
                 match line.codec.decode(arrival.record):
                     case Message() as message:
                         entry = self._waiting[arrival.receipt] = Entry(message, arrival.record, arrival.receipt)
-                        line.feeder.add(entry, line.ratio.estimate(message.text))
+                        line.feeder.add(entry, line.ratio.estimate(message.text), age_seconds(arrival.record, now))
                     case Undecodable(refusal=refusal, detail=detail):
                         self._reject(line, arrival, Rejected(refusal, detail), attempts=0)
             self._give_up_stragglers()

@@ -22,7 +22,7 @@ from workers.asking.prompt import Dialect
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.tokens import TokenRatio
-from workers.batching.window import Limits, Window
+from workers.batching.window import Limits, Place, Window
 from workers.brake import Brake, BrakeLimits
 from workers.calls import Calls
 from workers.judging.confidence import Scorer
@@ -118,6 +118,15 @@ def secure_draw(below: int) -> int:
     return secrets.randbelow(below)
 
 
+def place_of(task: Task) -> Callable[[Entry], Place]:
+    """Return where a message of the task waits: tenants take turns, or else partitions; some tasks keep tenants apart."""
+    if task.source.tenant is None:
+        return lambda entry: (None, entry.receipt.partition.number, entry.message.priority)
+    if task.separate_tenants:
+        return lambda entry: (entry.message.tenant, None, entry.message.priority)
+    return lambda entry: (None, entry.message.tenant, entry.message.priority)
+
+
 def build_line(
     loaded: LoadedTask,
     route: Route,
@@ -129,10 +138,7 @@ def build_line(
     """Return the stages of one task. Without `limiter` it shares the account with no other."""
     task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
     signal = route.prompt.dialect.signal
-    window: Window[Entry] = Window(
-        Limits(batching.max_items, batching.max_tokens, batching.linger_seconds),
-        (lambda entry: entry.message.tenant) if task.separate_tenants else (lambda _: None),
-    )
+    window: Window[Entry] = Window(Limits(batching.max_items, batching.max_tokens, batching.linger_seconds), place_of(task))
     ratio = TokenRatio()
     return Line(
         task=task,

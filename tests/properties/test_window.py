@@ -1,17 +1,23 @@
 """The batch window: nothing lost, nothing doubled, order kept, limits kept, and no message waits past its linger."""
 
+import time
+
 import hypothesis.strategies as st
 from hypothesis import given
 
-from workers.batching.window import ClosedBecause, Limits, Window
+from schemas.priority import Priority
+from workers.batching.window import ANYWHERE, ClosedBecause, Limits, Window
 
 ITEMS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 500), st.floats(0, 0.5)), max_size=80)
+PLACES = st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(Priority), st.floats(0, 60)), min_size=80, max_size=80)
 
 
 @given(ITEMS, st.integers(1, 20), st.integers(1, 2000), st.booleans())
 def test_every_item_leaves_once_in_order_within_the_limits(items, max_items, max_tokens, apart):
     """Whatever arrives when, batches keep count, tokens, tenant and order, and a drained window is empty."""
-    window = Window(Limits(max_items, max_tokens, 0.2), (lambda item: item[0]) if apart else (lambda _: None))
+    window = Window(
+        Limits(max_items, max_tokens, 0.2), (lambda item: (item[0], None, Priority.NORMAL)) if apart else (lambda _: ANYWHERE)
+    )
     now, batches = 0.0, []
     for number, (tenant, tokens, pause) in enumerate(items):
         now += pause
@@ -66,3 +72,43 @@ def test_alone_it_is_asked_at_once_and_under_load_it_waits():
             last = batch
     assert last.closed_because is ClosedBecause.COUNT
     assert len(last.items) == 16
+
+
+@given(ITEMS, PLACES, st.integers(1, 20), st.integers(1, 2000), st.booleans())
+def test_every_item_leaves_once_whatever_its_flow_priority_and_age(items, places, max_items, max_tokens, apart):
+    """Fairness changes the order only: nothing is lost, doubled or kept beyond its linger while a slot is free."""
+    places = dict(enumerate(places))
+    window = Window(
+        Limits(max_items, max_tokens, 0.2), lambda item: (item[0] if apart else None, places[item[1]][0], places[item[1]][1])
+    )
+    now, out, arrived = 0.0, [], {}
+    for number, (tenant, tokens, pause) in enumerate(items):
+        now += pause
+        while (due := window.due_at()) is not None and due <= now:
+            batch = window.close(max(due, now - pause), free_slots=1, draining=False)
+            assert all(max(due, now - pause) - arrived[n] <= 0.2 + 1e-9 for _, n in batch.items)
+            out += batch.items
+        window.add((tenant, number), tokens, now, places[number][2])
+        arrived[number] = now
+    while (batch := window.close(now, free_slots=1, draining=True)) is not None:
+        assert not apart or len({tenant for tenant, _ in batch.items}) == 1
+        out += batch.items
+    assert sorted(number for _, number in out) == list(range(len(items)))
+    assert len(window) == 0
+
+
+def test_what_a_message_costs_does_not_grow_with_the_queue():
+    """Ten times the messages wait, in as many flows: a message costs about the same (ten times, if anybody looked at all)."""
+
+    def cost(waiting):
+        window = Window(Limits(), lambda item: (None, item % 50, Priority.NORMAL))
+        for number in range(waiting):
+            window.add(number, 100, 0.0)
+        begun = time.process_time()
+        for number in range(4_000):
+            window.add(number, 100, 0.0)
+            if number % 16 == 15:
+                window.close(0.0, free_slots=1, draining=False)
+        return time.process_time() - begun
+
+    assert min(cost(20_000) for _ in range(5)) < 3 * min(cost(2_000) for _ in range(5))

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from schemas.message import Message
+from schemas.priority import Priority
 from schemas.task import Source
 from schemas.verdict import Refusal
 from topics.codec import Codec, Undecodable
@@ -39,6 +40,25 @@ def decoded(body, source=FULL, **of_record):
 def test_every_path_of_the_mapping_is_read():
     """Nested paths, numbers as text, the key of the events from the body."""
     assert decoded(BODY) == Message("Where is it?", "17", b"c-9", "north", {"channel": "mail", "priority": "2.5"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "priority"),
+    [
+        ({"field": "channel", "high": ["mail"]}, Priority.HIGH),
+        ({"field": "channel", "high": ["chat"], "low": ["mail"]}, Priority.LOW),
+        ({"field": "channel", "high": ["chat"]}, Priority.NORMAL),
+        ({"field": "priority", "high": ["2.5"]}, Priority.HIGH),
+        ({"header": "tier", "high": ["gold"]}, Priority.HIGH),
+        ({"header": "none", "high": ["gold"]}, Priority.NORMAL),
+        (None, Priority.NORMAL),
+    ],
+)
+def test_a_priority_is_read_from_metadata_or_a_header(rule, priority):
+    """Values that are not listed, and records without the field or header, are normal."""
+    source = Source.model_validate({**FULL.model_dump(), "priority": rule})
+    given = record(orjson.dumps(BODY))._replace(headers=(("other", b"gold"), ("tier", b"gold"), ("tier", b"tin")))
+    assert Codec(source).decode(given).priority is priority
 
 
 def test_only_the_text_is_needed():

@@ -12,6 +12,7 @@ from schemas.task import Task
 from tests.fakes.scripted_model import ScriptedModel
 from tests.helpers import until
 from topics.memory import MemoryCluster
+from topics.record import Partition, Record
 from workers.allowance import Allowance, Allowances
 from workers.asking.model import Barred, Broken, Refused, TooBig, Trouble, TryAgain, Unclear
 from workers.asking.route import open_route
@@ -19,7 +20,7 @@ from workers.health import Readiness
 from workers.lifecycle import Worker
 from workers.metrics import Metrics
 from workers.patience import Patience
-from workers.pipeline import Clocks, Pipeline
+from workers.pipeline import Clocks, Pipeline, age_seconds
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
@@ -88,6 +89,9 @@ class House:
                 headers = dict(record.headers)
                 found.setdefault((int(headers["nt_partition"]), int(headers["nt_offset"])), []).append(topic)
         return found
+
+    def received(self):
+        return self.metrics.registry.get_sample_value("nanotriage_records_received_total", {"task": self.task.name})
 
     async def settled(self, count, seconds=10):
         await until(lambda: sum(len(v) for v in self.outcomes().values()) >= count, seconds)
@@ -322,6 +326,36 @@ async def test_a_straggler_is_escalated_before_it_stops_its_partition():
     assert all(len(topics) == 1 for topics in outcomes.values())
     (late,) = house.events("escalated")
     assert orjson.loads(late.value)["reasons"] == [{"reason": "unanswered", "field": None, "detail": ""}]
+
+
+async def test_an_urgent_message_and_another_tenants_overtake_a_flood():
+    """One slot, 400 messages of one tenant wait: a gold message and one of another tenant are asked within two calls."""
+    source = {**TASK.source.model_dump(), "tenant": "shop", "metadata": {"tier": "tier"}}
+    source["priority"] = {"field": "tier", "high": ["gold"]}
+    task = Task.model_validate({**TASK.model_dump(), "source": source})
+    model = ScriptedModel(labels)
+    house = House(model, task, **{"model.concurrency": 1, "batching.max_items": 16, "batching.max_waiting": 2_000})
+    for number in range(400):
+        house.cluster.produce("in", b"k", orjson.dumps({"body": f"cancel {1_000 + number}", "shop": "big"}))
+    async with house.working():
+        model.hold = asyncio.Event()
+        await until(lambda: len(model.texts) > 1 and house.received() == 400)
+        house.cluster.produce("in", b"a", orjson.dumps({"body": "cancel 1, gold", "shop": "big", "tier": "gold"}))
+        house.cluster.produce("in", b"b", orjson.dumps({"body": "cancel 2, small", "shop": "small"}))
+        await until(lambda: house.received() == 402)
+        asked = len(model.texts)
+        model.hold.set()
+        await house.settled(402, 30)
+    soon = [text for texts in model.texts[asked : asked + 4] for text in texts]
+    assert "cancel 1, gold" in model.texts[asked]
+    assert "cancel 2, small" in soon
+
+
+@pytest.mark.parametrize(("written", "age"), [(99.5, 0.5), (100, 0), (101, 0), (1, 60), (0, 60), (-5, 60)])
+def test_an_age_is_bounded(written, age):
+    """Neither a clock that is wrong nor a backlog of last week keeps the others waiting."""
+    record = Record(Partition("in", 0), 0, None, b"", (), int(written * 1000))
+    assert age_seconds(record, 100.0) == pytest.approx(age)
 
 
 async def test_a_stop_finishes_what_was_received():

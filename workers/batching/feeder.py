@@ -31,8 +31,8 @@ class Feeder(Generic[T]):
     def waiting(self) -> int:
         return len(self._window)
 
-    def add(self, item: T, tokens: int) -> None:
-        self._window.add(item, tokens, self._clock())
+    def add(self, item: T, tokens: int, age_seconds: float = 0.0) -> None:
+        self._window.add(item, tokens, self._clock(), age_seconds)
         self._changed.set()
 
     def drain(self) -> None:

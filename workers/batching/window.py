@@ -5,14 +5,20 @@ call could start now and the queue will not fill in time at the present rate of 
 cost latency and save nothing. Under load batches fill by themselves; alone, a message is asked at once. `drain` closes
 whatever is left when the worker stops.
 
-Messages of different tenants share no batch when `apart` names one per message. Every window is bounded by its owner.
+Who shares the next batch is decided by `fair_queue`. Messages of different tenants share none when the task keeps them
+apart: then each tenant has a queue of its own, and those that may close take turns. Every window is bounded by its owner.
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from heapq import heappop, heappush
 from typing import Generic, TypeVar
+
+from schemas.priority import Priority
+from workers.batching.arrival_rate import ArrivalRate
+from workers.batching.fair_queue import FairQueue
 
 T = TypeVar("T")
 
@@ -29,7 +35,7 @@ class ClosedBecause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """Messages to ask about together, oldest first, and why there are not more of them."""
+    """Messages to ask about together, in the order of fairness, and why there are not more of them."""
 
     items: tuple[T, ...]
     closed_because: ClosedBecause
@@ -52,41 +58,72 @@ class Limits:
             raise ValueError("a batch needs room for one item and one token, and cannot linger a negative time")
 
 
-@dataclass(slots=True)
-class _Waiting(Generic[T]):
-    items: deque[tuple[T, int, float]] = field(default_factory=deque)  # item, tokens, arrived
-    tokens: int = 0
+Place = tuple[Hashable, Hashable, Priority]
+"""Where a message waits: with whom it may share a batch, with whom it shares its turns, and how urgent it is."""
+
+ANYWHERE: Place = (None, None, Priority.NORMAL)
+
+
+class _Group(Generic[T]):
+    """Messages that may share a batch. `oldest` is None when nobody needs it, because the group is full or empty."""
+
+    __slots__ = ("count", "name", "oldest", "queue", "ready", "tokens")
+
+    def __init__(self, name: Hashable, oldest: float) -> None:
+        self.name = name
+        self.queue: FairQueue[T] = FairQueue()
+        self.count = 0
+        self.tokens = 0
+        self.oldest: float | None = oldest
+        self.ready = False
 
 
 class Window(Generic[T]):
     """See the module's docstring."""
 
-    def __init__(self, limits: Limits, apart: Callable[[T], Hashable] = lambda _: None) -> None:
+    def __init__(self, limits: Limits, place: Callable[[T], Place] = lambda _: ANYWHERE) -> None:
         self._limits = limits
-        self._apart = apart
-        self._groups: OrderedDict[Hashable, _Waiting[T]] = OrderedDict()
+        self._place = place
+        self._groups: dict[Hashable, _Group[T]] = {}
+        self._ready: deque[_Group[T]] = deque()  # full or due, whose turn it is in front
+        self._due: list[tuple[float, int, _Group[T]]] = []  # a heap; an entry holds while it is of the group's oldest
         self._size = 0
+        self._arrivals = 0
+        self._waits = 0  # numbers the entries of the heap, so that no two groups are ever compared
         self._rate = ArrivalRate()
 
     def __len__(self) -> int:
         return self._size
 
-    def add(self, item: T, tokens: int, now: float) -> None:
-        """Let an item wait. `tokens` is its estimated share of the prompt and the answer."""
-        group = self._groups.setdefault(self._apart(item), _Waiting())
-        group.items.append((item, tokens, now))
-        group.tokens += tokens
+    def add(self, item: T, tokens: int, now: float, age_seconds: float = 0.0) -> None:
+        """Let an item wait. `tokens` is its estimated share of the prompt and the answer; older ones of its flow go first."""
+        name, flow, priority = self._place(item)
+        self._arrivals += 1
         self._size += 1
         self._rate.arrived(now)
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = _Group(name, now)
+            self._wait(group, now)
+        group.queue.push((now - age_seconds, self._arrivals, item, tokens, now), flow, priority)
+        group.count += 1
+        group.tokens += tokens
+        if not group.ready and self._full(group) is not None:
+            self._make_ready(group)
 
     def close(self, now: float, *, free_slots: int, draining: bool) -> Batch[T] | None:
         """Return the next batch that should be asked now, or None. Without a free slot nothing closes."""
-        if free_slots < 1:
+        if free_slots < 1 or not self._size:
             return None
-        for name, group in self._groups.items():
-            because = self._why(group, now, draining=draining)
-            if because is not None:
-                return self._cut(name, group, because)
+        while (earliest := self._earliest()) is not None and earliest[0] <= now:
+            self._make_ready(heappop(self._due)[2])
+        if self._ready:
+            group = self._ready.popleft()
+            return self._cut(group, self._full(group) or (ClosedBecause.DRAIN if draining else ClosedBecause.LINGER))
+        if draining:
+            return self._cut(next(iter(self._groups.values())), ClosedBecause.DRAIN)
+        if earliest is not None and self._cannot_fill(earliest[2], earliest[0] - now, now):
+            return self._cut(earliest[2], ClosedBecause.FREE_SLOT)
         return None
 
     def due_at(self) -> float | None:
@@ -94,62 +131,50 @@ class Window(Generic[T]):
 
         That is when the oldest message has lingered long enough, or when the rate has faded and no company is expected.
         """
-        arrivals = [group.items[0][2] for group in self._groups.values()]
-        return min(min(arrivals) + self._limits.linger_seconds, self._rate.faded_at) if arrivals else None
+        if self._ready:
+            return float("-inf")
+        earliest = self._earliest()
+        return None if earliest is None else min(earliest[0], self._rate.faded_at)
 
-    def _why(self, group: _Waiting[T], now: float, *, draining: bool) -> ClosedBecause | None:
-        limits, count = self._limits, len(group.items)
-        if count >= limits.max_items:
+    def _full(self, group: _Group[T]) -> ClosedBecause | None:
+        if group.count >= self._limits.max_items:
             return ClosedBecause.COUNT
-        if group.tokens >= limits.max_tokens:
-            return ClosedBecause.TOKENS
-        if draining:
-            return ClosedBecause.DRAIN
-        left = group.items[0][2] + limits.linger_seconds - now
-        if left <= 0:
-            return ClosedBecause.LINGER
-        if count + self._rate.per_second(now) * left < limits.max_items:
-            return ClosedBecause.FREE_SLOT
-        return None
+        return ClosedBecause.TOKENS if group.tokens >= self._limits.max_tokens else None
 
-    def _cut(self, name: Hashable, group: _Waiting[T], because: ClosedBecause) -> Batch[T]:
-        chosen: list[T] = []
-        tokens = 0
-        while group.items and len(chosen) < self._limits.max_items:
-            item, size, _ = group.items[0]
-            if chosen and tokens + size > self._limits.max_tokens:
-                because = ClosedBecause.TOKENS
-                break
-            group.items.popleft()
-            chosen.append(item)
-            tokens += size
-        group.tokens -= tokens
-        self._size -= len(chosen)
-        if group.items:
-            self._groups.move_to_end(name)  # the next batch is another tenant's
+    def _make_ready(self, group: _Group[T]) -> None:
+        if not group.ready:
+            group.ready = True
+            self._ready.append(group)
+
+    def _cannot_fill(self, group: _Group[T], left_seconds: float, now: float) -> bool:
+        return group.count + self._rate.per_second(now) * left_seconds < self._limits.max_items
+
+    def _cut(self, group: _Group[T], because: ClosedBecause) -> Batch[T]:
+        """Take a batch from a group that is not among the ready ones; what is left of it waits on, or is ready again, last."""
+        taken = group.queue.take(self._limits.max_items, self._limits.max_tokens)
+        group.count -= len(taken.items)
+        group.tokens -= taken.tokens
+        group.ready = False
+        group.oldest = None
+        self._size -= len(taken.items)
+        if not group.count:
+            del self._groups[group.name]
+        elif self._full(group) is not None:
+            self._make_ready(group)
         else:
-            del self._groups[name]
-        return Batch(tuple(chosen), because)
+            group.oldest = group.queue.oldest_arrival()
+            self._wait(group, group.oldest)
+        return Batch(tuple(taken.items), ClosedBecause.TOKENS if taken.no_room else because)
 
+    def _wait(self, group: _Group[T], oldest: float) -> None:
+        self._waits += 1
+        heappush(self._due, (oldest + self._limits.linger_seconds, self._waits, group))
 
-class ArrivalRate:
-    """An exponentially weighted rate of arrivals, forgetting with a time constant of one second."""
-
-    def __init__(self, memory_seconds: float = 1.0) -> None:
-        self._memory = memory_seconds
-        self._weight = 0.0
-        self._at = float("-inf")
-
-    def arrived(self, now: float) -> None:
-        self._weight = self.per_second(now) * self._memory + 1.0
-        self._at = now
-
-    @property
-    def faded_at(self) -> float:
-        """When the rate is zero if nothing more arrives."""
-        return self._at + self._memory
-
-    def per_second(self, now: float) -> float:
-        """Return the rate. Linear decay, so that it is cheap and reaches zero."""
-        faded = 1.0 - (now - self._at) / self._memory
-        return self._weight * max(0.0, faded) / self._memory
+    def _earliest(self) -> tuple[float, int, _Group[T]] | None:
+        """Return the group that is due first, of those that are not known to be full."""
+        while self._due:
+            due, _, group = self._due[0]
+            if group.oldest is not None and due == group.oldest + self._limits.linger_seconds:
+                return self._due[0]
+            heappop(self._due)
+        return None
