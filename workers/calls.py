@@ -7,7 +7,7 @@ from typing import assert_never
 from schemas.message import Message
 from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refused, TooBig, Trouble, TryAgain
 from workers.asking.route import Route
-from workers.batching.tokens import TokenRatio
+from workers.batching.tokens import TokenCost
 from workers.limiting.account import Ticket
 from workers.limiting.limiter import Limiter
 from workers.limiting.outcome import Abandoned, Answered, Failed, Limited, Outcome, Unused
@@ -20,7 +20,7 @@ class Calls:
     """The calls of one task's route, under the limits of the account."""
 
     route: Route
-    ratio: TokenRatio
+    cost: TokenCost
     limiter: Limiter
     clock: Callable[[], float]
 
@@ -32,9 +32,8 @@ class Calls:
 
     def tokens(self, messages: Sequence[Message]) -> int:
         """Return about how many tokens a call about these messages takes at most: the prompt, and all room for the answer."""
-        prompt = self.route.prompt
-        texts = sum(self.ratio.estimate(message.text) for message in messages)
-        return int(prompt.static_bytes / self.ratio.bytes_per_token) + texts + prompt.most_output_tokens(len(messages))
+        texts = sum(self.cost.estimate(message.text) for message in messages)
+        return int(self.cost.static) + texts + self.route.prompt.most_output_tokens(len(messages))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from topics.codec import Codec
 from topics.record import Receipt, Record
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
-from workers.batching.tokens import TokenRatio
+from workers.batching.sizing import Sizing
 from workers.brake import Brake
 from workers.calls import Calls
 from workers.judging.confidence import Scorer
@@ -56,7 +56,7 @@ class Line:
 
     task: Task
     codec: Codec
-    ratio: TokenRatio
+    sizing: Sizing
     feeder: Feeder[Entry]
     route: Route
     calls: Calls

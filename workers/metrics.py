@@ -69,6 +69,7 @@ class Metrics:
     dead_letters = Declared(Counter, "dead_letters", "Dead records, by reason.", ("task", "reason"), "records")
     batches = Declared(Counter, "batches", "Closed batches, by what closed them.", ("task", "closed_because"), "batches")
     batch_items = Declared(Histogram, "batch_items", "Messages in a batch.", ("task",), "messages", ITEMS)
+    batch_size = Declared(Gauge, "batch_size", "Messages that a batch should hold now.", ("task",), "messages")
     model_calls = Declared(Counter, "model_calls", "Calls of the model, by what came back.", ("task", "outcome"), "calls")
     model_call_seconds = Declared(Histogram, "model_call_seconds", "Time of a call.", ("task",), "seconds", CALL_SECONDS)
     model_tokens = Declared(
@@ -155,6 +156,7 @@ class TaskMetrics:
         "_cost",
         "_task",
         "batch_items",
+        "batch_size",
         "batches",
         "call_seconds",
         "call_wait_seconds",
@@ -177,6 +179,7 @@ class TaskMetrics:
         self.calls: Mapping[CallOutcome, Counter] = _bound(metrics.model_calls, task, get_args(CallOutcome))
         self.tokens: Mapping[TokenKind, Counter] = _bound(metrics.model_tokens, task, get_args(TokenKind))
         self.batch_items = metrics.batch_items.labels(task)
+        self.batch_size = metrics.batch_size.labels(task)
         self.call_seconds = metrics.model_call_seconds.labels(task)
         self.call_wait_seconds = metrics.call_wait_seconds.labels(task)
         self.record_to_event_seconds = metrics.record_to_event_seconds.labels(task)

@@ -21,8 +21,9 @@ from schemas.verdict import Doubt, Escalated, FieldResult, Reason, Refusal, Reje
 from topics.codec import Undecodable
 from topics.record import Outgoing, Receipt, Record
 from topics.source import Arrival, Source
-from workers.asking.model import Answer, Fault
+from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refused, TooBig, TryAgain
 from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
+from workers.batching.tokens import Call
 from workers.batching.window import Batch
 from workers.judging.reading import Read
 from workers.line import Entry, Line
@@ -109,7 +110,7 @@ class Pipeline:
                 match line.codec.decode(arrival.record):
                     case Message() as message:
                         entry = self._waiting[arrival.receipt] = Entry(message, arrival.record, arrival.receipt)
-                        line.feeder.add(entry, line.ratio.estimate(message.text), age_seconds(arrival.record, now))
+                        line.feeder.add(entry, line.calls.cost.share(message.text), age_seconds(arrival.record, now))
                     case Undecodable(refusal=refusal, detail=detail):
                         self._reject(line, arrival, Rejected(refusal, detail), attempts=0)
             self._give_up_stragglers()
@@ -141,8 +142,8 @@ class Pipeline:
                 question = line.route.question([entry.message for entry in part.entries])
                 result, seconds = await permit.ask(question)
                 self._watch.call(line.task.name, result, seconds)
+                _learn_size(line, question, result, seconds)
                 if isinstance(result, Answer):
-                    line.ratio.learn(len(question.body), result.usage.input)
                     parts += self._settle(line, part, question.refs, result)
                 else:
                     parts += await self._endure(line, part, result)
@@ -242,6 +243,21 @@ class Pipeline:
         self._waiting.pop(owed.receipt, None)
         if self._source.settle(owed.receipt, [event]):
             self._watch.verdict(line.task.name, verdict, owed.record, self._clocks.wall())
+
+
+def _learn_size(line: Line, question: Question, result: Answer | Fault, seconds: float) -> None:
+    """Let the next batches be as large as such calls have shown to be good."""
+    items = len(question.refs)
+    match result:
+        case Answer(cut=False, usage=usage):
+            line.sizing.answered(Call(len(question.body), items, usage.input, usage.output), seconds)
+        case Answer() | TooBig():
+            line.sizing.too_big(items)
+        case TryAgain() | Refused() | Broken() | Barred():
+            return
+        case _:
+            assert_never(result)
+    line.feeder.resize(line.sizing.limits())
 
 
 async def _either(stop: asyncio.Event, tasks: Sequence["asyncio.Task[None]"]) -> None:

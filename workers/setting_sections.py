@@ -183,8 +183,8 @@ class ModelSettings(Section):
 class BatchingSettings(Section):
     """When a micro-batch is closed, and how much may wait."""
 
-    max_items: int = Field(default=16, ge=1, le=256, description="messages in one call at most")
-    max_tokens: int = Field(default=6000, ge=256, description="tokens of message text in one call at most")
+    max_items: int = Field(default=16, ge=1, le=256, description="messages in one call at most; fewer if that wastes nothing")
+    max_tokens: int = Field(default=6000, ge=256, description="tokens of one call at most, prompt and answer")
     linger_seconds: float = Field(default=0.2, ge=0, le=60, description="longest wait of a message for company")
     max_waiting: int = Field(default=2000, ge=1, le=1_000_000, description="messages held at most; consuming pauses above it")
 

@@ -50,6 +50,8 @@ class Watch:
         self._metrics.messages_waiting.set(sum(line.feeder.waiting for line in lines.values()))
         for limiter in {line.calls.limiter for line in lines.values()}:
             self._limits(limiter)
+        for line in lines.values():
+            self._tasks[line.task.name].batch_size.set(line.feeder.max_items)
         for partition, standing in standings.items():
             gauges = self._gauges(partition)
             gauges.not_done(standing.owed)

@@ -21,10 +21,12 @@ from workers.asking.openai_model import Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
-from workers.batching.tokens import TokenRatio
+from workers.batching.sizing import Allowed, Sizing
+from workers.batching.tokens import TokenCost
 from workers.batching.window import Limits, Place, Window
 from workers.brake import Brake, BrakeLimits
 from workers.calls import Calls
+from workers.exits import UserError
 from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge, UserCode
@@ -127,6 +129,12 @@ def place_of(task: Task) -> Callable[[Entry], Place]:
     return lambda entry: (None, entry.message.tenant, entry.message.priority)
 
 
+def allowed_by(limiter: Limiter) -> Allowed:
+    """Return the account's limits in the words of batching."""
+    known = limiter.known()
+    return Allowed(known.requests_per_minute, known.tokens_per_minute)
+
+
 def build_line(
     loaded: LoadedTask,
     route: Route,
@@ -138,15 +146,23 @@ def build_line(
     """Return the stages of one task. Without `limiter` it shares the account with no other."""
     task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
     signal = route.prompt.dialect.signal
-    window: Window[Entry] = Window(Limits(batching.max_items, batching.max_tokens, batching.linger_seconds), place_of(task))
-    ratio = TokenRatio()
+    limiter = limiter or build_limiter(settings, clock)
+    cost = TokenCost(route.prompt.static_bytes)
+    limits = Limits(batching.max_items, batching.max_tokens, batching.linger_seconds)
+    if cost.static >= limits.max_tokens:
+        raise UserError(
+            f"batching.max_tokens {limits.max_tokens} leaves no room beside the prompt of task {task.name}, which takes about "
+            f"{cost.static:.0f} tokens of every call: raise it"
+        )
+    sizing = Sizing(limits, cost, lambda: allowed_by(limiter))
+    window: Window[Entry] = Window(sizing.limits(), place_of(task))
     return Line(
         task=task,
         codec=Codec(task.source),
-        ratio=ratio,
+        sizing=sizing,
         feeder=Feeder(window, slots=settings.model.concurrency, max_waiting=batching.max_waiting, clock=clock),
         route=route,
-        calls=Calls(route, ratio, limiter or build_limiter(settings, clock), clock),
+        calls=Calls(route, cost, limiter, clock),
         patience=Patience(most_seconds=settings.limits.most_seconds),
         reader=Reader(books, [name for name in task.fields if name not in books], banded=signal is SignalKind.BAND),
         scorer=Scorer(books) if signal is SignalKind.LOGPROBS else None,

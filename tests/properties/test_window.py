@@ -97,6 +97,32 @@ def test_every_item_leaves_once_whatever_its_flow_priority_and_age(items, places
     assert len(window) == 0
 
 
+@given(ITEMS, st.lists(st.tuples(st.integers(1, 20), st.integers(1, 2000)), min_size=80, max_size=80), st.booleans())
+def test_a_window_may_be_resized_at_any_time(items, sizes, apart):
+    """Every item still leaves once, in batches of the size of the moment, and none waits beyond its linger."""
+    window = Window(Limits(16, 6_000, 0.2), lambda item: (item[0] if apart else None, None, Priority.NORMAL))
+    now, out = 0.0, []
+
+    def close(at, draining):
+        batch = window.close(at, free_slots=1, draining=draining)
+        if batch is not None:
+            assert len(batch.items) <= window.limits.max_items
+            assert len(batch.items) == 1 or sum(tokens for _, _, tokens in batch.items) <= window.limits.max_tokens
+            out.extend(number for _, number, _ in batch.items)
+        return batch is not None
+
+    for number, ((tenant, tokens, pause), size) in enumerate(zip(items, sizes, strict=False)):
+        now += pause
+        while (due := window.due_at()) is not None and due <= now:
+            assert close(max(due, now - pause), draining=False)
+        window.add((tenant, number, tokens), tokens, now)
+        window.resize(*size)
+    while close(now, draining=True):
+        pass
+    assert sorted(out) == list(range(len(items)))
+    assert window.due_at() is None
+
+
 def test_what_a_message_costs_does_not_grow_with_the_queue():
     """Ten times the messages wait, in as many flows: a message costs about the same (ten times, if anybody looked at all)."""
 

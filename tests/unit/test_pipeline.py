@@ -16,6 +16,7 @@ from topics.record import Partition, Record
 from workers.allowance import Allowance, Allowances
 from workers.asking.model import Barred, Broken, Refused, TooBig, Trouble, TryAgain, Unclear
 from workers.asking.route import open_route
+from workers.exits import UserError
 from workers.health import Readiness
 from workers.lifecycle import Worker
 from workers.metrics import Metrics
@@ -388,6 +389,28 @@ async def test_an_outage_of_the_log_loses_nothing():
         await house.settled(60, 20)
     assert len(house.outcomes()) == 60
     assert all(len(topics) == 1 for topics in house.outcomes().values())
+
+
+async def test_a_prompt_that_leaves_no_room_for_messages_is_refused():
+    """A bound that could only ever hold one message a call is a mistake, said at start with what to do."""
+    house = House(ScriptedModel(labels), **{"batching.max_tokens": 256, "batching.max_items": 16})
+    with pytest.raises(UserError, match=r"max_tokens 256 leaves no room .* about \d+ tokens of every call: raise it"):
+        async with house.working():
+            pass
+
+
+async def test_batches_shrink_to_what_the_model_takes():
+    """A model with room for nine messages is asked about ten and more a few times only; the gauge tells, and all end once."""
+    model = ScriptedModel(labels)
+    house = House(model, **{"batching.linger_seconds": 5})
+    model.always = lambda items: TooBig("context") if len(items) > 9 else None
+    house.send(*(f"cancel {100 + i}" for i in range(300)))
+    async with house.working():
+        await house.settled(300, 30)
+        size = house.metrics.registry.get_sample_value("nanotriage_batch_size", {"task": "tickets"})
+    assert 5 <= size <= 10
+    assert sum(len(texts) > 9 for texts in model.texts) <= 14
+    assert all(topics == ["labelled"] for topics in house.outcomes().values())
 
 
 def test_worker_is_a_value():

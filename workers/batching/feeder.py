@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from workers.batching.window import Batch, Window
+from workers.batching.window import Batch, Limits, Window
 
 T = TypeVar("T")
 
@@ -34,6 +34,17 @@ class Feeder(Generic[T]):
     def add(self, item: T, tokens: int, age_seconds: float = 0.0) -> None:
         self._window.add(item, tokens, self._clock(), age_seconds)
         self._changed.set()
+
+    @property
+    def max_items(self) -> int:
+        """How many messages a batch should hold now."""
+        return self._window.limits.max_items
+
+    def resize(self, limits: Limits) -> None:
+        """Let batches be as large as these limits say from now on; how long a message lingers stays as it is."""
+        if limits != self._window.limits:
+            self._window.resize(limits.max_items, limits.max_tokens)
+            self._changed.set()
 
     def drain(self) -> None:
         """Hand out what waits without lingering, then end."""

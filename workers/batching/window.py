@@ -11,7 +11,7 @@ apart: then each tenant has a queue of its own, and those that may close take tu
 
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
@@ -95,6 +95,11 @@ class Window(Generic[T]):
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def limits(self) -> Limits:
+        """How large a batch may be now."""
+        return self._limits
+
     def add(self, item: T, tokens: int, now: float, age_seconds: float = 0.0) -> None:
         """Let an item wait. `tokens` is its estimated share of the prompt and the answer; older ones of its flow go first."""
         name, flow, priority = self._place(item)
@@ -110,6 +115,18 @@ class Window(Generic[T]):
         group.tokens += tokens
         if not group.ready and self._full(group) is not None:
             self._make_ready(group)
+
+    def resize(self, max_items: int, max_tokens: int) -> None:
+        """Let batches be of another size from now on. Looks at every group."""
+        self._limits = replace(self._limits, max_items=max_items, max_tokens=max_tokens)
+        self._ready.clear()
+        for group in self._groups.values():
+            group.ready = False
+            if self._full(group) is not None:
+                self._make_ready(group)
+            else:
+                group.oldest = group.queue.oldest_arrival()
+                self._wait(group, group.oldest)
 
     def close(self, now: float, *, free_slots: int, draining: bool) -> Batch[T] | None:
         """Return the next batch that should be asked now, or None. Without a free slot nothing closes."""
