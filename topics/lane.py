@@ -19,6 +19,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
+from topics.cadence import Cadence
 from topics.commit_map import UnknownMap, decode
 from topics.errors import LogRefused, LogUnavailable, RecordTooLarge, WriterFenced, WriterLost
 from topics.lane_facts import (
@@ -56,7 +57,7 @@ class Lane:
         self._writer: Writer | None = None
         self._dirty = asyncio.Event()
         self._closing = asyncio.Event()
-        self._last_commit = float("-inf")
+        self._cadence = Cadence(rules.commit_seconds)
         self._draining = False
         self._told: StateChange | None = None
 
@@ -162,7 +163,7 @@ class Lane:
         if not ledger.dirty:
             self._dirty.clear()
             await _first(self._dirty, self._closing)
-        due_seconds = self._last_commit + self._rules.commit_seconds - self._clock()
+        due_seconds = self._cadence.wait_seconds(self._clock())
         if due_seconds > 0:
             await self._pause(due_seconds)
 
@@ -200,8 +201,9 @@ class Lane:
             result = CommitResult.COMMITTED
         if result is not CommitResult.COMMITTED:
             self._drop_writer()
-        self._last_commit = self._clock()
-        self._tell(Committing(self.partition, result, len(burst.settled), self._last_commit - started))
+        ended = self._clock()
+        self._cadence.committed(ended)
+        self._tell(Committing(self.partition, result, len(burst.settled), ended - started))
         return result
 
     async def _replace(self) -> None:
