@@ -1,7 +1,12 @@
 """The fake model server keeps the contract of a chat completions route: asked by the worker's own client, read by its own reader."""
 
+import asyncio
+import json
 import random
+import time
 from contextlib import asynccontextmanager
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import jsonschema
 import orjson
@@ -12,7 +17,8 @@ from schemas.reply import code_books
 from schemas.task import Task
 from schemas.verdict import Confidence, SignalKind
 from tests.fakes.model_process import FakeModel
-from workers.asking.model import Answer, Barred, Broken, Refused, TryAgain
+from tests.modelserver_fixtures import OPENAPI
+from workers.asking.model import Answer, Barred, Broken, Refused, TryAgain, Unclear
 from workers.asking.openai_model import Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect, Prompt
 from workers.judging.confidence import Scorer
@@ -209,3 +215,63 @@ async def test_what_is_no_request_of_ours_is_a_400(obedient):
     async with client(obedient) as model:
         unclear = await model.ask(type(question("x"))(b'{"model":"m","messages":[]}', ("a",), SignalKind.BAND))
     assert not isinstance(unclear, (Answer, Broken))
+
+
+async def test_limits_are_kept_over_a_second_and_told():
+    """Calls above the rate are 429s with OpenAI's body and headers; after the time they name there is room again."""
+    with FakeModel("--rpm", "120", "--tpm", "6000000") as fake:
+        results = [(await ask(fake, "one"))[1] for _ in range(6)]
+        limited = [result for result in results if isinstance(result, TryAgain)]
+        assert len(limited) == 4
+        assert all(0 < result.after_seconds <= 0.5 for result in limited)
+        await asyncio.sleep(limited[-1].after_seconds)
+        assert isinstance((await ask(fake, "one"))[1], Answer)
+        assert fake.stats()["limited"] == 4
+        _, headers = await raw(fake)
+    assert headers["x-ratelimit-limit-requests"] == "120"
+    assert headers["x-ratelimit-limit-tokens"] == "6000000"
+    assert headers["x-ratelimit-reset-requests"].endswith("ms")
+
+
+@pytest.mark.parametrize("options", [(), ("--rpm", "1")])
+async def test_bodies_are_those_of_openai(options):
+    """An answer and an error are valid under OpenAI's published schemas."""
+    if OPENAPI is None:
+        pytest.skip("OpenAI's published schemas are not at hand")
+    document = json.loads(OPENAPI.read_text(encoding="utf-8"))
+    with FakeModel(*options) as fake:
+        for name in ("CreateChatCompletionResponse", "ErrorResponse" if options else "CreateChatCompletionResponse"):
+            body, _ = await raw(fake)
+            jsonschema.validate(orjson.loads(body), {**document, "$ref": f"#/components/schemas/{name}"})
+
+
+async def test_a_route_without_json_schema_refuses_it():
+    """Some routes take no strict schema and say so with a 400."""
+    with FakeModel("--no-json-schema") as fake:
+        assert isinstance((await ask(fake, "one"))[1], Unclear)
+
+
+async def test_an_answer_takes_its_time():
+    """Latency grows with the items, and a log-normal one differs from call to call."""
+    with FakeModel("--latency-ms", "20", "--item-ms", "20", "--sigma", "0.5") as fake:
+        took = []
+        for _ in range(6):
+            began = time.perf_counter()
+            await ask(fake, "one", "two")
+            took.append(time.perf_counter() - began)
+    assert max(took) > 1.2 * min(took)
+
+
+async def raw(server):
+    """Return body and headers of an answer, whatever its status."""
+    request = Request(f"{server.base_url}/chat/completions", question("one").body)
+
+    def send():
+        try:
+            with urlopen(request, timeout=5) as response:
+                return response.read(), response.headers
+        except HTTPError as error:
+            with error:
+                return error.read(), error.headers
+
+    return await asyncio.to_thread(send)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
-from typing import Literal
+from typing import Literal, NamedTuple
 from zlib import crc32
 
 import orjson
 
 Codes = Literal["first", "hash"]
 Item = tuple[str, str]  # ref, text
+_BYTES_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,18 @@ class Asked:
     items: Sequence[Item]
     fields: Mapping[str, Sequence[str] | None]
     top_logprobs: int | None
+    size: int  # bytes of the request
+
+
+class Usage(NamedTuple):
+    """Tokens of a call, four bytes to a token."""
+
+    prompt: int
+    completion: int
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.completion
 
 
 def read(body: bytes) -> Asked:
@@ -35,6 +48,7 @@ def read(body: bytes) -> Asked:
             name: tuple(schema["enum"]) if "enum" in schema else None for name, schema in properties.items() if name != "ref"
         },
         top_logprobs=request.get("top_logprobs", 0) if request.get("logprobs") else None,
+        size=len(body),
     )
 
 
@@ -74,6 +88,10 @@ MANGLES: dict[str, Callable[[list[Item]], list[Item]]] = {
 }
 
 
+def usage_of(asked: Asked, parts: Sequence[tuple[str, Sequence[str]]]) -> Usage:
+    return Usage(-(-asked.size // _BYTES_PER_TOKEN), -(-sum([len(part) for part, _ in parts]) // _BYTES_PER_TOKEN))
+
+
 def completion(
     asked: Asked, parts: Sequence[tuple[str, Sequence[str]]], number: int, *, finish: str = "stop", cut: int | None = None
 ) -> bytes:
@@ -82,7 +100,7 @@ def completion(
     if cut is not None:
         content = content[: len(content) - cut]
     logprobs = b"null" if asked.top_logprobs is None else _logprobs(parts, asked.top_logprobs)
-    size = len(content)
+    usage = usage_of(asked, parts)
     return b"".join(
         (
             b'{"id":"chatcmpl-%d","object":"chat.completion","created":1,"model":' % number,
@@ -92,7 +110,7 @@ def completion(
             b'},"logprobs":',
             logprobs,
             b',"finish_reason":"%s"}],"usage":{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}}'
-            % (finish.encode(), 40 * len(asked.items) + 400, size // 4, 40 * len(asked.items) + 400 + size // 4),
+            % (finish.encode(), *usage, usage.total),
         )
     )
 

@@ -4,7 +4,8 @@
 
 It prints one line of JSON with its port, then answers `POST /v1/chat/completions`. `POST /control` changes how, from the
 next call on: {"mode": "429", "retry_after": 0.5, "times": 3, "probability": 1, "latency_ms": 5, "jitter_ms": 0}; mode "ok"
-ends a fault. `GET /stats` counts calls, items and faults, with `?texts=1` how often each text was asked.
+ends a fault; {"rpm": 600, "tpm": 500000} are new limits. `GET /stats` counts calls, items, tokens, refused calls and faults, and
+the server's own CPU seconds; with `?texts=1` how often each text was asked.
 """
 
 import argparse
@@ -12,37 +13,70 @@ import asyncio
 import json
 import random
 import signal
+import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 import uvloop
 from aiohttp import web
 
-from tests.fakes.model_replies import MANGLES, Asked, Codes, completion, pieces, read
+from tests.fakes.model_limits import Limits
+from tests.fakes.model_replies import MANGLES, Asked, Codes, completion, pieces, read, usage_of
 
 FAULTS = frozenset(
     {"429", "500", "hang", "drip", "html", "error_body", "truncated", "cut_body", "refusal", "reset", "401", "404", *MANGLES}
+)
+_CONTROLS = frozenset(
+    {
+        "mode",
+        "times",
+        "probability",
+        "retry_after",
+        "latency_ms",
+        "item_ms",
+        "jitter_ms",
+        "sigma",
+        "faults",
+        "logprobs",
+        "json_schema",
+    }
 )
 _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
     "429": (429, {"message": "Rate limit reached.", "type": "requests", "code": "rate_limit_exceeded"}),
     "500": (500, {"message": "The server had an error.", "type": "server_error", "code": None}),
     "401": (401, {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}),
     "404": (404, {"message": "The model does not exist.", "type": "invalid_request_error", "code": "model_not_found"}),
+    "json_schema": (
+        400,
+        {
+            "message": "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+            "type": "invalid_request_error",
+            "param": "response_format",
+            "code": None,
+        },
+    ),
     "error_body": (200, {"message": "Upstream failed.", "code": 502}),
 }
 
 
 @dataclass
 class Behaviour:
-    """How calls are answered. `mode` wins over the probabilities, `times` calls long (None is for ever)."""
+    """How calls are answered. `mode` wins over the probabilities, `times` calls long (None is for ever).
+
+    A call takes (`latency_ms` + `item_ms` per item + uniform 0..`jitter_ms`) times a log-normal factor of median 1 and `sigma`.
+    """
 
     random: random.Random
     latency_ms: float = 0.0
+    item_ms: float = 0.0
     jitter_ms: float = 0.0
+    sigma: float = 0.0
+    limits: Limits = field(default_factory=Limits)
     codes: Codes = "first"
     logprobs: bool = True
+    json_schema: bool = True
     key: str | None = None
     keeps_texts: bool = True
     faults: dict[str, float] = field(default_factory=dict)
@@ -55,8 +89,10 @@ class Behaviour:
         """Take over what `/control` was sent. Raises ValueError for a word it does not know."""
         if "mode" in wanted:
             self.times, self.probability, self.retry_after = None, 1.0, None
+        if "rpm" in wanted or "tpm" in wanted:
+            self.limits = Limits(wanted.pop("rpm", None), wanted.pop("tpm", None))
         for name, value in wanted.items():
-            if name not in {"mode", "times", "probability", "retry_after", "latency_ms", "jitter_ms", "faults"}:
+            if name not in _CONTROLS:
                 raise ValueError(f"unknown control {name!r}")
             if name == "mode" and value not in FAULTS | {"ok"}:
                 raise ValueError(f"unknown mode {value!r}: use ok, {', '.join(sorted(FAULTS))}")
@@ -74,15 +110,19 @@ class Behaviour:
                 return name
         return None
 
-    def latency_seconds(self) -> float:
-        return (self.latency_ms + self.jitter_ms * self.random.random()) / 1000
+    def latency_seconds(self, items: int) -> float:
+        seconds = (self.latency_ms + self.item_ms * items + self.jitter_ms * self.random.random()) / 1000
+        return seconds * self.random.lognormvariate(0.0, self.sigma) if self.sigma else seconds
 
 
 @dataclass
 class Stats:
     calls: int = 0
     items: int = 0
+    tokens: int = 0
+    limited: int = 0
     in_flight: int = 0
+    most_in_flight: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     texts: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)  # texts with a whole answer: asking them again is waste
@@ -99,6 +139,7 @@ class ModelServer:
         path = request.path
         if path.endswith("/chat/completions"):
             self.stats.in_flight += 1
+            self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
             try:
                 return await self._complete(request)
             finally:
@@ -122,18 +163,27 @@ class ModelServer:
             asked = read(await request.read())
         except (KeyError, TypeError, ValueError, LookupError) as error:
             return _error(400, {"message": f"Not a request of the worker: {error!r}", "type": "invalid_request_error"})
+        if not behaviour.json_schema:
+            return _error(*_ERRORS["json_schema"])
+        if not behaviour.logprobs:
+            asked = replace(asked, top_logprobs=None)
+        parts = pieces(asked, asked.items, behaviour.codes)
+        usage = usage_of(asked, parts)
+        if (limited := behaviour.limits.take(usage.total, time.monotonic())) is not None:
+            stats.limited += 1
+            return _error(429, limited.error(asked.model), {**behaviour.limits.headers(), **limited.headers()})
+        headers = behaviour.limits.headers()
         stats.items += len(asked.items)
+        stats.tokens += usage.total
         if behaviour.keeps_texts:
             stats.texts.update([text for _, text in asked.items])
-        if seconds := behaviour.latency_seconds():
+        if seconds := behaviour.latency_seconds(len(asked.items)):
             await asyncio.sleep(seconds)
-        if not behaviour.logprobs:
-            asked = Asked(asked.model, asked.items, asked.fields, None)
         fault = behaviour.next_fault()
         if behaviour.keeps_texts and fault in {None, "swapped"}:
             stats.answered.update([text for _, text in asked.items])
         if fault is None:
-            return _json(completion(asked, pieces(asked, asked.items, behaviour.codes), stats.calls), stats.calls)
+            return _json(completion(asked, parts, stats.calls), stats.calls, headers)
         stats.faults[fault] += 1
         return await self._fail(request, asked, fault)
 
@@ -167,7 +217,11 @@ class ModelServer:
         body: dict[str, Any] = {
             "calls": stats.calls,
             "items": stats.items,
+            "tokens": stats.tokens,
+            "limited": stats.limited,
             "in_flight": stats.in_flight,
+            "most_in_flight": stats.most_in_flight,
+            "cpu_seconds": time.process_time(),
             "faults": dict(stats.faults),
             "distinct_texts": len(stats.texts),
             "answered_again": stats.answered.total() - len(stats.answered),
@@ -192,12 +246,13 @@ async def _slowly(request: web.BaseRequest, body: bytes, *, reset: bool) -> web.
     return response
 
 
-def _json(body: bytes, number: int) -> web.Response:
-    return web.Response(body=body, headers={"Content-Type": "application/json", "x-request-id": f"req-{number}"})
+def _json(body: bytes, number: int, headers: dict[str, str] | None = None) -> web.Response:
+    told = {"Content-Type": "application/json", "x-request-id": f"req-{number}", **(headers or {})}
+    return web.Response(body=body, headers=told)
 
 
-def _error(status: int, error: dict[str, Any]) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps({"error": error}), content_type="application/json")
+def _error(status: int, error: dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps({"error": error}), content_type="application/json", headers=headers)
 
 
 async def serve(server: ModelServer, host: str, port: int) -> None:
@@ -223,9 +278,14 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency-ms", type=float, default=0.0)
     parser.add_argument("--jitter-ms", type=float, default=0.0, help="added to the latency, uniform from 0 to this")
+    parser.add_argument("--item-ms", type=float, default=0.0, help="added to the latency for each item of the call")
+    parser.add_argument("--sigma", type=float, default=0.0, help="the latency is log-normal with this sigma around its value")
+    parser.add_argument("--rpm", type=float, help="requests a minute, enforced over a second")
+    parser.add_argument("--tpm", type=float, help="tokens a minute, enforced over a second")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--codes", choices=["first", "hash"], default="first")
     parser.add_argument("--no-logprobs", action="store_true", help="ignore `logprobs`, as some routes do")
+    parser.add_argument("--no-json-schema", action="store_true", help="refuse `json_schema`, as some routes do")
     parser.add_argument("--no-texts", action="store_true", help="do not count per text: for millions of them")
     parser.add_argument("--key", help="refuse every other API key with 401")
     parser.add_argument("--fault", action="append", default=[], metavar="MODE=PROBABILITY", help="may be repeated")
@@ -236,9 +296,13 @@ def main() -> None:
     behaviour = Behaviour(
         random=random.Random(wanted.seed),
         latency_ms=wanted.latency_ms,
+        item_ms=wanted.item_ms,
         jitter_ms=wanted.jitter_ms,
+        sigma=wanted.sigma,
+        limits=Limits(wanted.rpm, wanted.tpm),
         codes=wanted.codes,
         logprobs=not wanted.no_logprobs,
+        json_schema=not wanted.no_json_schema,
         key=wanted.key,
         keeps_texts=not wanted.no_texts,
         faults=faults,
