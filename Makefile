@@ -54,8 +54,16 @@ packaging: $(READY) ## the wheel, installed into a clean environment
 golden: $(READY) ## rewrite the golden files from the code
 	NANOTRIAGE_GOLDEN=write $(PYTEST) -q tests/golden tests/docs
 
-bench: $(READY) ## worker beside the bare loop, in one run: messages per CPU second
-	$(BIN)/python -m tests.bench.ceiling
+# bench: REGIME=cpu,rate PEERS=worker,bare run a part; QUICK=1 runs everything briefly.
+BENCH := .nanotriage/bench/.ready
+
+$(BENCH): requirements/bench.txt $(READY)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .nanotriage/bench
+	@$(BIN)/uv pip sync --quiet --python .nanotriage/bench/bin/python --require-hashes requirements/bench.txt
+	@touch $@
+
+bench: $(BENCH) ## the worker beside the field in one run: at most 20 minutes
+	$(BIN)/python -m tests.bench $(if $(REGIME),--regime $(REGIME)) $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick)
 
 chaos: $(READY) ## a quarter of an hour of faults over three brokers and three workers, judged from the topics alone
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
@@ -64,6 +72,7 @@ lock: $(READY) ## resolve the dependencies anew and lock them with hashes
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header uv.in -o uv.txt
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-deps llm.in -o llm.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/runtime.txt
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header bench.in -o bench.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra local --extra stateful --group dev -o requirements/dev.txt
 
 clean: ## remove what the targets made, but not the locks

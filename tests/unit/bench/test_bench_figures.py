@@ -1,0 +1,104 @@
+"""The benchmark's arithmetic: what is counted, between when, and what is promised from it."""
+
+import importlib.util
+
+import pytest
+
+from tests.bench.__main__ import turns
+from tests.bench.figures import Sample, ceiling, per_cpu_second, quantile, steady
+from tests.bench.regimes import CPU, LOW, REGIMES, quick
+from tests.bench.results import COLUMNS, markdown, ratios, table
+from tests.bench.roster import ROSTER
+from tests.bench.topic import _told, inputs
+from tests.checker import judge
+
+
+def test_the_start_does_not_count():
+    """A slow first tenth leaves the rate of the rest as it is."""
+    times = [0.0] * 9 + [10.0] + [10.0 + n / 100 for n in range(1, 91)]
+    assert steady(times).per_second == pytest.approx(100)
+    assert steady(times, 0.5).count == 50
+    assert steady([1.0] * 9) is None
+
+
+def test_cpu_time_is_taken_between_samples_inside_the_window():
+    """Neither start-up's CPU nor the time after the last event is charged."""
+    times = [n / 10 for n in range(101)]
+    samples = [Sample(float(n), 100.0 if n == 0 else 100 + n / 2, 1) for n in range(13)]
+    assert per_cpu_second(times, samples, steady(times)) == pytest.approx(20)
+    assert per_cpu_second(times, samples[:2], steady(times)) is None
+
+
+def test_the_tightest_limit_is_the_ceiling():
+    """R* is the smallest number of calls a second, times a full batch."""
+    assert ceiling([5.0, 4.5], 16) == 72
+
+
+def test_quantiles_are_values_that_were_seen():
+    """Nearest rank: the 99th of forty is the largest."""
+    assert quantile([float(n) for n in range(40)], 0.99) == 39
+    assert quantile([3.0, 1.0, 2.0], 0.5) == 2
+
+
+def test_a_ratio_needs_both_sides():
+    """Ratios are of medians over rounds, and there is none without the other peer."""
+    results = [
+        {"regime": "cpu", "peer": "worker", "per_cpu_second": value, "per_second": 10, "rss_mb": 100} for value in (70, 80, 90)
+    ]
+    assert "cpu.per_cpu_second.worker_to_bare" not in ratios(results)
+    results += [
+        {"regime": "cpu", "peer": "bare", "per_cpu_second": 100, "per_second": 10},
+        {"regime": "cpu", "peer": "faust", "per_cpu_second": None, "per_second": 5},
+    ]
+    found = ratios(results)
+    assert found["cpu.per_cpu_second.worker_to_bare"] == 0.8
+    assert found["cpu.per_second.worker_to_faust"] == 2
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_every_regime_has_a_table(regime):
+    """A run that failed has its row and its reason."""
+    results = [{"regime": regime, "peer": peer, "why": "it ended with code 1"} for peer in ROSTER]
+    assert len(table(regime, results)) == 1 + len(ROSTER)
+    assert markdown(regime, "says", results).count("it ended with code 1") == len(ROSTER)
+    assert set(COLUMNS) == set(REGIMES)
+
+
+def test_the_worker_and_the_loop_take_turns():
+    """So that neither always runs on the warmer machine; the field runs once."""
+    assert [(peer.name, n) for peer, n in turns(CPU, ["worker", "bare", "faust"])] == [
+        ("worker", 0),
+        ("bare", 0),
+        ("bare", 1),
+        ("worker", 1),
+        ("faust", 0),
+    ]
+    assert [peer.name for peer, _ in turns(LOW, ["bare", "faust"])] == ["bare"]
+    assert quick(CPU).messages < CPU.messages
+
+
+def test_a_peers_events_are_judged_like_the_workers():
+    """The body alone says where an event comes from; the checker counts what is lost and doubled."""
+    records = inputs("in", 30)
+    events = [
+        _told(
+            record.__class__(
+                record.partition,
+                record.offset,
+                record.key,
+                b'{"id":"%d-%d","message":{"id":"%b"},"source":{"topic":"in","partition":%d,"offset":%d}}'
+                % (record.partition.number, record.offset, record.key, record.partition.number, record.offset),
+                (),
+                0,
+            )
+        )
+        for record in records[1:]
+    ]
+    verdict = judge(records, [*events, events[0]], {})
+    assert (verdict.lost.count, verdict.doubled.count, verdict.alien.count, verdict.mismatched.count) == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["bare", "faust_agent", "arroyo_steps", "quix_sink", "faststream_batches"])
+def test_every_peer_has_its_program(name):
+    """A peer that is listed can be started."""
+    assert importlib.util.find_spec(f"tests.bench.peers.{name}") is not None
