@@ -1,7 +1,7 @@
 """From what was seen of a run to its figures. Pure.
 
-Rates are taken from the time of the event at the first tenth to that of the last, so that start-up does not count; CPU
-time between the two samples that lie next inside.
+Rates are taken from the time of an early event to that of the last, so that start-up does not count; CPU time between the
+outermost samples inside.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ class Window:
         return self.count / (self.till - self.since) if self.till > self.since else 0.0
 
 
-def steady(times: Sequence[float], most_seconds: float | None = None) -> Window | None:
-    """Return the window from the first tenth of the events to the last, or so long; None for too few events."""
+def steady(times: Sequence[float], skip: float, most_seconds: float | None = None) -> Window | None:
+    """Return the window after the first share of the events, to the last or so long; None for fewer than ten events."""
     ordered = sorted(times)
-    if len(ordered) < 10:  # a tenth of fewer is none
+    if len(ordered) < 10:
         return None
-    since = ordered[len(ordered) // 10]
+    since = ordered[int(len(ordered) * skip)]
     till = ordered[-1] if most_seconds is None else min(ordered[-1], since + most_seconds)
     return Window(since, till, sum(since < at <= till for at in ordered))
 

@@ -21,7 +21,7 @@ from tests.bench.figures import Window, ceiling, per_cpu_second, quantile, stead
 from tests.bench.peers.common import Job
 from tests.bench.regimes import BATCH, PARTITIONS, Regime
 from tests.bench.roster import SUBJECTS, WORKER, Peer
-from tests.bench.run import SESSION_SECONDS, Trace, environment_of_peers, started, watch
+from tests.bench.run import SESSION_SECONDS, Eyes, Trace, environment_of_peers, started, watch
 from tests.broker.workers_under_test import environment
 from tests.checker import judge, origin_of
 from tests.fakes.model_process import FakeModel
@@ -90,7 +90,12 @@ async def run_one(stage: Stage, peer: Peer, number: int, report: Callable[[int, 
         most = regime.subject_seconds if peer.name in SUBJECTS else regime.most_seconds
         async with topics.Ends(stage.brokers, outs) as ends, started(peer, job, file, settings) as subject:
             arrivals = asyncio.ensure_future(follow(stage, source, outs)) if regime.per_second else None
-            trace = await watch(subject, ends, regime, most, report)
+
+            async def complete() -> bool:
+                found = await topics.read_events(stage.brokers, stage.folder, outs)
+                return len({origin_of(event) for event in found}) >= regime.messages
+
+            trace = await watch(subject, Eyes(ends, complete, report), regime, most)
             over_at, stats = time.time(), model.stats()
             latencies = await arrivals if arrivals is not None else []
     events = await topics.read_events(stage.brokers, stage.folder, outs)
@@ -180,7 +185,7 @@ def figures(stage: Stage, seen: Observed, source: str) -> Result:
     """Return what the run showed. What cannot be known of a run that was cut short is None."""
     regime, trace, stats = stage.regime, seen.trace, seen.stats
     times = [event.timestamp_ms / 1000 for event in seen.events]
-    window = steady(times, 60.0 if regime.rpm else None)
+    window = steady(times, regime.skip, 60.0 if regime.rpm else None)
     verdict = judge(topics.inputs(source, regime.messages), seen.events, {})
     complete = regime.drains or verdict.lost.count == 0
     best = best_per_second(stage, source)

@@ -11,7 +11,8 @@ class Regime:
 
     `per_second` None has all messages there before the run; `rpm` and `tpm` are the model's limits a minute; a number of
     `kills` kills the process that often, evenly over the run, and starts it again. `subject_seconds` is the longest run of
-    the worker and the bare loop, whose figures are compared closely; the field's may be shorter.
+    the worker and the bare loop, whose figures are compared closely; the field's may be shorter. The first `skip` of the
+    events does not count: start-up, and where CPU decides, the warming up of a JVM.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Regime:
     kills: int = 0
     drains: bool = False
     only_subjects: bool = False
+    skip: float = 0.1
     rounds: int = 1
 
     @property
@@ -45,6 +47,7 @@ CPU = Regime(
     most_seconds=20,
     subject_seconds=60,
     latency_ms=5,
+    skip=1 / 3,
     rounds=2,
 )
 LATENCY = Regime(

@@ -5,10 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.java import java, no_java
+
 ROOT = Path(__file__).resolve().parents[2]
 BENCH_PYTHON = ROOT / ".nanotriage" / "bench" / "bin" / "python"
 WORKER = "worker"
 SUBJECTS = (WORKER, "bare")  # they run on the project's own environment
+_PARALLEL, _FLINK = "parallel-consumer.lock", "flink.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +50,20 @@ ROSTER = {
         Peer("arroyo", "Arroyo", "at least once", _module("arroyo_steps"), _no_environment),
         Peer("quix", "Quix Streams, batching sink", "at least once", _module("quix_sink"), _no_environment),
         Peer("faststream", "FastStream, batch subscribers", "at least once", _module("faststream_batches"), _no_environment),
+        Peer(
+            "parallel",
+            "Parallel Consumer",
+            "at least once",
+            java("ParallelConsumerPeer", _PARALLEL, "at-least-once"),
+            no_java(_PARALLEL),
+        ),
+        Peer(
+            "parallel-tx",
+            "Parallel Consumer, transactional",
+            "exactly once",
+            java("ParallelConsumerPeer", _PARALLEL, "transactional"),
+            no_java(_PARALLEL),
+        ),
+        Peer("flink", "Flink, async I/O", "exactly once", java("FlinkPeer", _FLINK), no_java(_FLINK)),
     )
 }

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.bench.topic import Ends
 
 _SAMPLE_SECONDS = 0.25
 _START_SECONDS = 90.0
-_QUIET_SECONDS = 2.5  # without progress, once everything can be there; after a kill, doubled events may hide missing ones
+_QUIET_SECONDS = 2.5  # without progress, once everything can be there
 _STALL_SECONDS = 15.0  # without progress at all: the rest will not come
 _STOP_SECONDS = 10.0
 SESSION_SECONDS = 6.0
@@ -94,45 +94,58 @@ async def started(peer: Peer, job: Job, file: Path, environment: Mapping[str, st
         await asyncio.to_thread(subject.end)
 
 
-async def watch(
-    subject: Subject, ends: Ends, regime: Regime, most_seconds: float, report: Callable[[int, float], None]
-) -> Trace:
-    """Look at the run until it is over and return what was seen. `report` is told the count and the seconds."""
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """How a run is seen: the ends of the outputs, whether every message has its event, and who is told of the progress."""
+
+    ends: Ends
+    complete: Callable[[], Awaitable[bool]]
+    report: Callable[[int, float], None]
+
+
+async def watch(subject: Subject, eyes: Eyes, regime: Regime, most_seconds: float) -> Trace:
+    """Look at the run until it is over and return what was seen.
+
+    The count of events does not tell that all are there: some may be doubled and others missing. When it is large enough
+    and rests, what came is read.
+    """
     trace = Trace(started_at=time.time())
-    seen, moved_at = 0, time.time()
+    seen, moved_at, looked = 0, time.time(), False
     while True:
         await asyncio.sleep(_SAMPLE_SECONDS)
-        found, now = await ends.seen(), time.time()
+        found, now = await eyes.ends.seen(), time.time()
         if found > seen:
+            looked = False
             seen, moved_at = found, now
             trace.first_event_at = trace.first_event_at or now
         if (sample := subject.sample(now)) is not None:
             trace.samples.append(sample)
-        report(seen, now - trace.started_at)
+        eyes.report(seen, now - trace.started_at)
         if trace.kills < regime.kills and seen >= regime.messages * (trace.kills + 1) / (regime.kills + 1):
             subject.kill()
             trace.kills += 1
             subject.start()
             moved_at = time.time()
-        elif (why := _over(trace, subject, regime, most_seconds, (seen, now - moved_at))) is not None:
+            looked = False
+        elif (why := _over(trace, subject, regime, most_seconds, now - moved_at)) is not None:
             trace.why = why or None
             return trace
+        elif seen >= regime.messages and now - moved_at > _QUIET_SECONDS and not looked:
+            looked = True
+            if await eyes.complete():
+                return trace
 
 
-def _over(trace: Trace, subject: Subject, regime: Regime, most_seconds: float, progress: tuple[int, float]) -> str | None:
-    """Return why the run is over: nothing to say ("") when it came to its end or its time is up; None while it goes on."""
-    seen, quiet = progress
+def _over(trace: Trace, subject: Subject, regime: Regime, most_seconds: float, quiet: float) -> str | None:
+    """Return why the run is over: nothing to say ("") when its time is up or no more will come; None while it goes on."""
     now = time.time()
     if (why := subject.stopped) is not None:
         return why
     if trace.first_event_at is None:
         return "no event within the time to start" if now - trace.started_at > _START_SECONDS else None
-    patience = SESSION_SECONDS if trace.kills else 0.0
-    if seen >= regime.messages and quiet > _QUIET_SECONDS + patience:
-        return ""
     if now - trace.first_event_at > most_seconds:
         return "not done in its time" if regime.drains else ""
-    if quiet > _STALL_SECONDS + patience:
+    if quiet > _STALL_SECONDS + (SESSION_SECONDS if trace.kills else 0.0):
         return "" if regime.drains else f"nothing came for {_STALL_SECONDS:g} s"  # what did not come is counted as lost
     return None
 

@@ -6,27 +6,29 @@ import pytest
 
 from tests.bench.__main__ import turns
 from tests.bench.figures import Sample, ceiling, per_cpu_second, quantile, steady
+from tests.bench.java import HERE, no_java
 from tests.bench.regimes import CPU, LOW, REGIMES, quick
 from tests.bench.results import COLUMNS, markdown, ratios, table
 from tests.bench.roster import ROSTER
 from tests.bench.topic import _told, inputs
 from tests.checker import judge
+from topics.jars import read_lock
 
 
 def test_the_start_does_not_count():
     """A slow first tenth leaves the rate of the rest as it is."""
     times = [0.0] * 9 + [10.0] + [10.0 + n / 100 for n in range(1, 91)]
-    assert steady(times).per_second == pytest.approx(100)
-    assert steady(times, 0.5).count == 50
-    assert steady([1.0] * 9) is None
+    assert steady(times, 0.1).per_second == pytest.approx(100)
+    assert steady(times, 0.1, 0.5).count == 50
+    assert steady([1.0] * 9, 0.1) is None
 
 
 def test_cpu_time_is_taken_between_samples_inside_the_window():
     """Neither start-up's CPU nor the time after the last event is charged."""
     times = [n / 10 for n in range(101)]
     samples = [Sample(float(n), 100.0 if n == 0 else 100 + n / 2, 1) for n in range(13)]
-    assert per_cpu_second(times, samples, steady(times)) == pytest.approx(20)
-    assert per_cpu_second(times, samples[:2], steady(times)) is None
+    assert per_cpu_second(times, samples, steady(times, 0.1)) == pytest.approx(20)
+    assert per_cpu_second(times, samples[:2], steady(times, 0.1)) is None
 
 
 def test_the_tightest_limit_is_the_ceiling():
@@ -96,6 +98,20 @@ def test_a_peers_events_are_judged_like_the_workers():
     ]
     verdict = judge(records, [*events, events[0]], {})
     assert (verdict.lost.count, verdict.doubled.count, verdict.alien.count, verdict.mismatched.count) == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("lock", ["parallel-consumer.lock", "flink.lock"])
+def test_java_peers_are_locked(lock):
+    """Every jar has its digest, and every class its source."""
+    jars = {jar.coordinate.artifact for jar in read_lock((HERE / lock).read_text(encoding="utf-8"))}
+    assert {"kafka-clients", "jackson-databind"} <= jars
+    assert {path.name for path in HERE.glob("*.java")} == {"Job.java", "ParallelConsumerPeer.java", "FlinkPeer.java"}
+
+
+def test_a_machine_without_a_jdk_says_so(monkeypatch):
+    """The peer is listed with the reason, never left out in silence."""
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert "javac" in no_java("flink.lock")()
 
 
 @pytest.mark.parametrize("name", ["bare", "faust_agent", "arroyo_steps", "quix_sink", "faststream_batches"])
