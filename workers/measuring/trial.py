@@ -1,0 +1,122 @@
+"""The trial: asks a route at each point of the plan, with the worker's own question, client and reader."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+
+from schemas.message import Message
+from workers.asking.model import Answer, Barred, TryAgain, Usage
+from workers.asking.route import Route
+from workers.judging.reading import Read, Reader
+from workers.measuring.plan import Measure, Point, best, climb, goes_on, sizes
+
+_PAUSE_SECONDS = 0.2  # after a failed call that names no time
+_MOST_PAUSE_SECONDS = 5.0
+
+
+class RouteBarredError(Exception):
+    """The account or the set-up is at fault; the message is the provider's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A route, how its answers are read, and the messages to ask about, over and over. `clock` is in seconds."""
+
+    route: Route
+    reader: Reader
+    messages: Sequence[Message]
+    clock: Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Tally:
+    asked: int = 0
+    read: int = 0
+    failed: int = 0
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+    latencies: list[float] = field(default_factory=list)
+    trouble: str | None = None
+    barred: str | None = None
+
+    def count(self, usage: Usage) -> None:
+        self.tokens_in += usage.input
+        self.tokens_cached += usage.cached
+        self.tokens_out += usage.output
+
+
+async def run(
+    trial: Trial, most_items: int, most_concurrency: int, report: Callable[[Measure], None]
+) -> tuple[list[Measure], Measure]:
+    """Return all measures and the best one; `report` is told each. Raises RouteBarredError when nobody will be answered."""
+    found: list[Measure] = []
+
+    async def take(point: Point) -> Measure:
+        measure = await measure_point(trial, point)
+        report(measure)
+        found.append(measure)
+        return measure
+
+    batch = best([await take(point) for point in sizes(most_items, most_concurrency)]).point.batch
+    rising: list[Measure] = []
+    for point in climb(batch, most_concurrency):
+        if not goes_on(rising):
+            break
+        known = next((measure for measure in found if measure.point == point), None)
+        rising.append(known or await take(point))
+    return found, best(rising)
+
+
+async def measure_point(trial: Trial, point: Point) -> Measure:
+    """Ask `point.calls` questions, so many at once, and return what came back. Raises RouteBarredError.
+
+    A failed call is not made again: its caller waits as long as it is told and goes on with the next.
+    """
+    batches = _batches(trial.messages, point)
+    tally = _Tally()
+    began = trial.clock()
+    async with asyncio.TaskGroup() as callers:
+        for _ in range(point.concurrency):
+            callers.create_task(_caller(trial, batches, tally))
+    if tally.barred is not None:
+        raise RouteBarredError(tally.barred)
+    return Measure(
+        point=point,
+        seconds=trial.clock() - began,
+        asked=tally.asked,
+        read=tally.read,
+        failed_calls=tally.failed,
+        tokens_in=tally.tokens_in,
+        tokens_cached=tally.tokens_cached,
+        tokens_out=tally.tokens_out,
+        latencies=tuple(tally.latencies),
+        trouble=tally.trouble,
+    )
+
+
+def _batches(messages: Sequence[Message], point: Point) -> Iterator[list[Message]]:
+    endless = cycle(messages)
+    return iter([list(islice(endless, point.batch)) for _ in range(point.calls)])
+
+
+async def _caller(trial: Trial, batches: Iterator[list[Message]], tally: _Tally) -> None:
+    for batch in batches:
+        question = trial.route.question(batch)
+        began = trial.clock()
+        result = await trial.route.ask(question)
+        tally.asked += len(batch)
+        if isinstance(result, Barred):
+            tally.barred = result.why
+            return
+        if not isinstance(result, Answer):
+            tally.failed += 1
+            tally.trouble = result.why
+            if isinstance(result, TryAgain):
+                await asyncio.sleep(min(result.after_seconds or _PAUSE_SECONDS, _MOST_PAUSE_SECONDS))
+            continue
+        tally.latencies.append(trial.clock() - began)
+        tally.count(result.usage)
+        readings = trial.reader.read(result.content, question.refs, cut=result.cut)
+        tally.read += sum(isinstance(reading, Read) for reading in readings)
