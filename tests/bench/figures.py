@@ -7,6 +7,10 @@ outermost samples inside.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_GAP_SECONDS = 0.5  # between two bursts
+_LATEST_SHARE = 0.6
+_SHORTEST_SECONDS = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -31,13 +35,25 @@ class Window:
 
 
 def steady(times: Sequence[float], skip: float, most_seconds: float | None = None) -> Window | None:
-    """Return the window after the first share of the events, to the last or so long; None for fewer than ten events."""
+    """Return the window after the first share of the events, to the last or so long; None for too few or too short a time.
+
+    Where events come in bursts, it begins when a burst is over: from within one, its rate would be that of the burst.
+    """
     ordered = sorted(times)
     if len(ordered) < 10:
         return None
-    since = ordered[int(len(ordered) * skip)]
+    since = ordered[_after_burst(ordered, int(len(ordered) * skip))]
     till = ordered[-1] if most_seconds is None else min(ordered[-1], since + most_seconds)
+    if till - since < _SHORTEST_SECONDS:
+        return None
     return Window(since, till, sum(since < at <= till for at in ordered))
+
+
+def _after_burst(ordered: Sequence[float], begin: int) -> int:
+    """Return the index of the last event of the burst at `begin`, unless that is most of all there is: a steady stream."""
+    latest = int(len(ordered) * _LATEST_SHARE)
+    gaps = (place for place in range(begin, latest) if ordered[place + 1] - ordered[place] > _GAP_SECONDS)
+    return next(gaps, begin)
 
 
 def per_cpu_second(times: Sequence[float], samples: Sequence[Sample], window: Window) -> float | None:

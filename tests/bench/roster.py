@@ -50,6 +50,7 @@ ROSTER = {
         Peer("arroyo", "Arroyo", "at least once", _module("arroyo_steps"), _no_environment),
         Peer("quix", "Quix Streams, batching sink", "at least once", _module("quix_sink"), _no_environment),
         Peer("faststream", "FastStream, batch subscribers", "at least once", _module("faststream_batches"), _no_environment),
+        Peer("bytewax", "Bytewax", "at least once", _module("bytewax_flow"), _no_environment),
         Peer(
             "parallel",
             "Parallel Consumer",

@@ -23,6 +23,13 @@ def test_the_start_does_not_count():
     assert steady([1.0] * 9, 0.1) is None
 
 
+def test_bursts_count_by_the_time_between_them():
+    """A peer that puts out a thousand at once every five seconds does 200 a second, not a million."""
+    times = [5.0 * burst + n / 1e6 for burst in range(4) for n in range(1000)]
+    assert steady(times, 0.1).per_second == pytest.approx(200, rel=0.01)
+    assert steady(times[:1000], 0.1) is None
+
+
 def test_cpu_time_is_taken_between_samples_inside_the_window():
     """Neither start-up's CPU nor the time after the last event is charged."""
     times = [n / 10 for n in range(101)]
@@ -114,7 +121,7 @@ def test_a_machine_without_a_jdk_says_so(monkeypatch):
     assert "javac" in no_java("flink.lock")()
 
 
-@pytest.mark.parametrize("name", ["bare", "faust_agent", "arroyo_steps", "quix_sink", "faststream_batches"])
+@pytest.mark.parametrize("name", ["bare", "faust_agent", "arroyo_steps", "quix_sink", "faststream_batches", "bytewax_flow"])
 def test_every_peer_has_its_program(name):
     """A peer that is listed can be started."""
     assert importlib.util.find_spec(f"tests.bench.peers.{name}") is not None
