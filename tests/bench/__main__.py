@@ -78,14 +78,14 @@ def _names(known: dict[str, Any]) -> Callable[[str], list[str]]:
 
 def turns(regime: Regime, names: list[str]) -> Iterator[tuple[Peer, int]]:
     """Give the runs of a regime: the worker and the bare loop take turns, then everybody else runs once."""
-    subjects = [ROSTER[name] for name in names if name in SUBJECTS]
+    mine = [name for name in names if regime.only is None or name in regime.only]
+    subjects = [ROSTER[name] for name in mine if name in SUBJECTS]
     for number in range(regime.rounds):
         for peer in subjects if number % 2 == 0 else reversed(subjects):
             yield peer, number
-    if not regime.only_subjects:
-        for name in names:
-            if name not in SUBJECTS:
-                yield ROSTER[name], 0
+    for name in mine:
+        if name not in SUBJECTS:
+            yield ROSTER[name], 0
 
 
 def reason(peer: Peer, regime: Regime, deadline: float) -> str | None:

@@ -88,7 +88,7 @@ async def run_one(stage: Stage, peer: Peer, number: int, report: Callable[[int, 
         job = job_of(stage, task, model.base_url, (source, outs[0], run))
         settings = worker_environment(job) if peer.name == WORKER else environment_of_peers(os.environ)
         most = regime.subject_seconds if peer.name in SUBJECTS else regime.most_seconds
-        async with topics.Ends(stage.brokers, outs) as ends, started(peer, job, file, settings) as subject:
+        async with topics.Ends(stage.brokers, outs) as ends, started(peer, job, file, settings, regime.processes) as subject:
             arrivals = asyncio.ensure_future(follow(stage, source, outs)) if regime.per_second else None
 
             async def complete() -> bool:
@@ -185,13 +185,14 @@ def figures(stage: Stage, seen: Observed, source: str) -> Result:
     """Return what the run showed. What cannot be known of a run that was cut short is None."""
     regime, trace, stats = stage.regime, seen.trace, seen.stats
     times = [event.timestamp_ms / 1000 for event in seen.events]
-    window = steady(times, regime.skip, 60.0 if regime.rpm else None)
+    window = steady(times, regime.skip, regime.window_seconds)
     verdict = judge(topics.inputs(source, regime.messages), seen.events, {})
     complete = regime.drains or verdict.lost.count == 0
     best = best_per_second(stage, source)
     distinct = len({origin_of(event) for event in seen.events})
     return {
         "why": trace.why,
+        "killed_at": trace.killed_at,
         "events": len(seen.events),
         "per_second": window and window.per_second,
         "seconds": window and window.till - window.since,

@@ -1,18 +1,21 @@
 """What is measured: the model's behaviour, how many messages come and how, and what ends a run. Values only."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 BATCH, CALLS, PARTITIONS = 16, 32, 6
+
+Change = Literal["start", "kill"]
 
 
 @dataclass(frozen=True, slots=True)
 class Regime:
     """One kind of run. `most_seconds` counts from the first event; a run that reaches it is measured as far as it came.
 
-    `per_second` None has all messages there before the run; `rpm` and `tpm` are the model's limits a minute; a number of
-    `kills` kills the process that often, evenly over the run, and starts it again. `subject_seconds` is the longest run of
+    `per_second` None has all messages there before the run; `rpm` and `tpm` are the model's limits a minute; `changes`
+    start a process or kill the oldest with SIGKILL, each when that share of the messages is done. `subject_seconds` is the longest run of
     the worker and the bare loop, whose figures are compared closely; the field's may be shorter. The first `skip` of the
-    events does not count: start-up, and where CPU decides, the warming up of a JVM.
+    events does not count: start-up, and where CPU decides, the warming up of a JVM; what comes after `window_seconds` neither.
     """
 
     name: str
@@ -27,10 +30,12 @@ class Regime:
     per_second: float | None = None
     rpm: float | None = None
     tpm: float | None = None
-    kills: int = 0
+    processes: int = 1
+    changes: tuple[tuple[float, Change], ...] = ()
     drains: bool = False
-    only_subjects: bool = False
+    only: tuple[str, ...] | None = None
     skip: float = 0.1
+    window_seconds: float | None = None
     rounds: int = 1
 
     @property
@@ -55,7 +60,7 @@ LATENCY = Regime(
     f"a model that takes 300 ms, {CALLS} calls at once",
     ("--latency-ms", "300", "--no-texts"),
     messages=60_000,
-    most_seconds=12,
+    most_seconds=10,
     subject_seconds=25,
     latency_ms=300,
 )
@@ -64,11 +69,12 @@ RATE = Regime(
     "300 requests and 950,000 tokens a minute, kept over a second; a model that takes 300 ms",
     ("--latency-ms", "300", "--no-texts"),
     messages=8_000,
-    most_seconds=25,
-    subject_seconds=75,
+    most_seconds=20,
+    subject_seconds=72,
     latency_ms=300,
     rpm=300,
     tpm=950_000,
+    window_seconds=60,
 )
 KILL = Regime(
     "kill",
@@ -78,7 +84,7 @@ KILL = Regime(
     most_seconds=60,
     subject_seconds=60,
     latency_ms=125,
-    kills=1,
+    changes=((0.5, "kill"), (0.5, "start")),
     drains=True,
 )
 LOW = Regime(
@@ -91,15 +97,31 @@ LOW = Regime(
     latency_ms=300,
     per_second=1.0,
     drains=True,
-    only_subjects=True,
+    only=("worker",),
 )
-REGIMES = {regime.name: regime for regime in (CPU, LATENCY, RATE, KILL, LOW)}
+FLEET = Regime(
+    "fleet",
+    "three workers share the limits of `rate`: two start, a third joins, one is killed",
+    RATE.model,
+    messages=8_000,
+    most_seconds=110,
+    subject_seconds=110,
+    latency_ms=300,
+    rpm=RATE.rpm,
+    tpm=RATE.tpm,
+    window_seconds=80,
+    processes=2,
+    changes=((0.25, "start"), (0.6, "kill")),
+    drains=True,
+    only=("worker",),
+)
+REGIMES = {regime.name: regime for regime in (CPU, RATE, KILL, LOW, FLEET, LATENCY)}
 
 
 def quick(regime: Regime) -> Regime:
     """Return a short form that shows that everything works; its figures are rough."""
     if regime.drains:
-        return replace(regime, messages=10 if regime.per_second else 5_000)
+        return replace(regime, messages=10 if regime.per_second else 4_000)
     return replace(
         regime,
         messages=max(2_000, regime.messages // 4),

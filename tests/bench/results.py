@@ -45,10 +45,19 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "kill": (
         _PEER,
+        ("killed at", _number("killed_at")),
         ("promise", lambda result: ROSTER[result["peer"]].promise),
         ("lost", _number("lost")),
         _DOUBLED,
         ("asked again", _number("reasked")),
+    ),
+    "fleet": (
+        _PEER,
+        _RATE,
+        ("of R*", _number("efficiency", ".3f")),
+        ("429s, % of calls", _number("limited_share", ".2f", 100)),
+        ("lost", _number("lost")),
+        _DOUBLED,
     ),
     "low": (_PEER, ("p50 ms", _number("latency_p50", factor=1000)), ("p99 ms", _number("latency_p99", factor=1000))),
 }
@@ -82,6 +91,10 @@ def ratios(results: Sequence[Result]) -> dict[str, float | None]:
         "latency.efficiency": _middle(results, "latency", WORKER, "efficiency"),
         "kill.lost": _middle(results, "kill", WORKER, "lost"),
         "kill.doubled": _middle(results, "kill", WORKER, "doubled"),
+        "fleet.efficiency": _middle(results, "fleet", WORKER, "efficiency"),
+        "fleet.limited_share": _middle(results, "fleet", WORKER, "limited_share"),
+        "fleet.lost": _middle(results, "fleet", WORKER, "lost"),
+        "fleet.doubled": _middle(results, "fleet", WORKER, "doubled"),
         "low.p99_seconds": _middle(results, "low", WORKER, "latency_p99"),
     }
     for regime in ("cpu", "latency", "rate"):

@@ -14,7 +14,7 @@ import psutil
 
 from tests.bench.figures import Sample
 from tests.bench.peers.common import Job
-from tests.bench.regimes import Regime
+from tests.bench.regimes import Change, Regime
 from tests.bench.roster import ROOT, Peer
 from tests.bench.topic import Ends
 
@@ -28,66 +28,83 @@ SESSION_SECONDS = 6.0
 
 @dataclass(slots=True)
 class Trace:
-    """What was seen of a run. `why` is why it ended before its time, or None."""
+    """What was seen of a run. `killed_at` is the count of events then; `why` is why it ended before its time, or None."""
 
     samples: list[Sample] = field(default_factory=list)
     started_at: float = 0.0
     first_event_at: float | None = None
     kills: int = 0
+    killed_at: int | None = None
     why: str | None = None
 
 
 class Subject:
-    """A peer's process and its children. Ended by `end`, whatever it does."""
+    """A peer's processes and their children. Ended by `end`, whatever they do."""
 
-    def __init__(self, peer: Peer, job: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, peer: Peer, job: Path, environment: Mapping[str, str], count: int) -> None:
         self._command, self._environment = peer.command(job), dict(environment)
         self.log = job.with_suffix(".log")
-        self.start()
+        self._processes: list[psutil.Popen] = []
+        self._spent = 0.0
+        for _ in range(count):
+            self.start()
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self._process = psutil.Popen(
+            process = psutil.Popen(
                 self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True
             )
+        self._processes.append(process)
 
     @property
     def stopped(self) -> str | None:
-        """Why it ended by itself, or None while it runs."""
-        code = self._process.poll()
+        """Why one ended by itself, or None while all run."""
+        code = next((code for process in self._processes if (code := process.poll()) is not None), None)
         if code is None:
             return None
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         return f"it ended with code {code}: {lines[-1][:300] if lines else 'it said nothing'}"
 
     def sample(self, now: float) -> Sample | None:
-        """Return the use of CPU and memory so far, children included; None when it has just gone."""
+        """Return the use of CPU and memory so far, children and the dead included; None when one has just gone."""
         with suppress(psutil.Error):
-            family = [self._process, *self._process.children(recursive=True)]
-            times = [member.cpu_times() for member in family]
-            return Sample(now, sum(t.user + t.system for t in times), sum(m.memory_info().rss for m in family))
+            family = [member for process in self._processes for member in (process, *process.children(recursive=True))]
+            return Sample(now, self._spent + sum(_cpu(m) for m in family), sum(m.memory_info().rss for m in family))
         return None
 
-    def kill(self) -> None:
-        """SIGKILL for it and its children: nothing is said to anybody."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+    def kill_oldest(self) -> None:
+        """SIGKILL for the oldest process and its children: nothing is said to anybody."""
+        process = self._processes.pop(0)
+        with suppress(psutil.Error):
+            self._spent += _cpu(process)
+        _kill(process)
 
     def end(self) -> None:
-        """SIGTERM, and SIGKILL if that does not help."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            with suppress(psutil.TimeoutExpired):
-                self._process.wait(_STOP_SECONDS)
-        self.kill()
+        """SIGTERM for all, and SIGKILL where that does not help."""
+        for process in self._processes:
+            with suppress(psutil.Error):
+                process.terminate()
+        psutil.wait_procs(self._processes, _STOP_SECONDS)
+        for process in self._processes:
+            _kill(process)
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _kill(process: psutil.Popen) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @asynccontextmanager
-async def started(peer: Peer, job: Job, file: Path, environment: Mapping[str, str]) -> AsyncIterator[Subject]:
+async def started(peer: Peer, job: Job, file: Path, environment: Mapping[str, str], count: int) -> AsyncIterator[Subject]:
     """Write the job and run the peer meanwhile."""
     await asyncio.to_thread(file.write_text, json.dumps(asdict(job)), encoding="utf-8")
-    subject = Subject(peer, file, environment)
+    subject = Subject(peer, file, environment, count)
     try:
         yield subject
     finally:
@@ -110,7 +127,7 @@ async def watch(subject: Subject, eyes: Eyes, regime: Regime, most_seconds: floa
     and rests, what came is read.
     """
     trace = Trace(started_at=time.time())
-    seen, moved_at, looked = 0, time.time(), False
+    seen, moved_at, looked, changes = 0, time.time(), False, list(regime.changes)
     while True:
         await asyncio.sleep(_SAMPLE_SECONDS)
         found, now = await eyes.ends.seen(), time.time()
@@ -121,12 +138,11 @@ async def watch(subject: Subject, eyes: Eyes, regime: Regime, most_seconds: floa
         if (sample := subject.sample(now)) is not None:
             trace.samples.append(sample)
         eyes.report(seen, now - trace.started_at)
-        if trace.kills < regime.kills and seen >= regime.messages * (trace.kills + 1) / (regime.kills + 1):
-            subject.kill()
-            trace.kills += 1
-            subject.start()
-            moved_at = time.time()
-            looked = False
+        if changes and seen >= regime.messages * changes[0][0]:
+            if changes[0][1] == "kill":
+                trace.killed_at = seen
+            _change(subject, trace, changes.pop(0)[1])
+            moved_at, looked = time.time(), False
         elif (why := _over(trace, subject, regime, most_seconds, now - moved_at)) is not None:
             trace.why = why or None
             return trace
@@ -134,6 +150,14 @@ async def watch(subject: Subject, eyes: Eyes, regime: Regime, most_seconds: floa
             looked = True
             if await eyes.complete():
                 return trace
+
+
+def _change(subject: Subject, trace: Trace, change: Change) -> None:
+    if change == "kill":
+        subject.kill_oldest()
+        trace.kills += 1
+    else:
+        subject.start()
 
 
 def _over(trace: Trace, subject: Subject, regime: Regime, most_seconds: float, quiet: float) -> str | None:
