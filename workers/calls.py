@@ -24,10 +24,13 @@ class Calls:
     limiter: Limiter
     clock: Callable[[], float]
 
-    async def permit(self, messages: Sequence[Message]) -> "Permit":
-        """Return when a call about these messages may be made; the permit owes one `ask` or `unused`."""
+    async def permit(self, messages: Sequence[Message], *, again: bool) -> "Permit":
+        """Return when a call about these messages may be made; the permit owes one `ask` or `unused`.
+
+        `again` after a provider's fault: such calls have a budget.
+        """
         began = self.clock()
-        ticket = await self.limiter.enter(self.tokens(messages))
+        ticket = await self.limiter.enter(self.tokens(messages), again=again)
         return Permit(self, ticket, self.clock() - began)
 
     def tokens(self, messages: Sequence[Message]) -> int:
@@ -65,8 +68,8 @@ def outcome_of(result: Answer | Fault) -> Outcome:
     match result:
         case Answer(usage=usage, allowances=allowances):
             return Answered(usage.input + usage.output or None, allowances)
-        case TryAgain(trouble=Trouble.FAULT, allowances=allowances):
-            return Failed(allowances)
+        case TryAgain(after_seconds=seconds, trouble=Trouble.FAULT, allowances=allowances):
+            return Failed(seconds, allowances)
         case TryAgain(after_seconds=seconds, trouble=trouble, allowances=allowances):
             return Limited(seconds, trouble is Trouble.SLOW_DOWN, allowances)
         case TooBig() | Refused() | Broken() | Barred():

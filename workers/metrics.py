@@ -85,6 +85,8 @@ class Metrics:
         Histogram, "call_wait_seconds", "Time of a call before it was let go by the limits.", ("task",), "seconds", CALL_SECONDS
     )
     calls_waiting = Declared(Gauge, "calls_waiting", "Calls that the limits hold back.", (), "calls")
+    calls_at_once = Declared(Gauge, "calls_at_once", "Calls that may be under way at once now.", (), "calls")
+    breaker_open = Declared(Gauge, "breaker_open", "1 while the provider is left alone because it fails.")
     limit_per_minute = Declared(
         Gauge, "limit_per_minute", "The account's limit as set or told; absent while unknown.", ("kind",), "per minute"
     )

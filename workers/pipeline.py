@@ -133,7 +133,7 @@ class Pipeline:
                 part = self._still_owed(parts.pop())
                 if not part.entries:
                     continue
-                permit = await line.calls.permit([entry.message for entry in part.entries])
+                permit = await line.calls.permit([entry.message for entry in part.entries], again=part.faults > 0)
                 self._watch.admitted(line.task.name, permit.waited_seconds)
                 part = self._still_owed(part)  # the wait may have been long
                 if not part.entries:

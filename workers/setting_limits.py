@@ -16,6 +16,12 @@ class LimitSettings(Section):
     tokens_per_minute: Annotated[float | None, BeforeValidator(off)] = Field(
         default=None, ge=100, description="tokens a minute, input and output; unset is learned from the headers"
     )
+    adaptive: bool = Field(
+        default=True, description="find how many calls at once help, up to model.concurrency; false always makes that many"
+    )
+    retry_share: float = Field(
+        default=0.1, gt=0, le=1, description="failed retries in proportion to first calls; more of them wait"
+    )
     most_seconds: float = Field(
         default=60, gt=0, le=3600, description="longest pause after a fault, whatever Retry-After asks for"
     )

@@ -11,6 +11,7 @@ from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig,
 from workers.batching.window import Batch
 from workers.health import Readiness
 from workers.judging.reading import Unread
+from workers.limiting.breaker import BreakerState
 from workers.limiting.limiter import Limiter
 from workers.line import Entry, Line
 from workers.logs import bind
@@ -18,6 +19,7 @@ from workers.metrics import CallOutcome, Metrics, PartitionMetrics
 from workers.setting_sections import Price
 
 _LOG = bind("nanotriage.pipeline")
+_PROVIDER = "provider"
 _TROUBLED = frozenset({LaneState.QUARANTINED, LaneState.REFUSED})
 
 
@@ -136,6 +138,8 @@ class Watch:
 
     def _limits(self, limiter: Limiter) -> None:
         self._metrics.calls_waiting.set(limiter.waiting)
+        self._metrics.calls_at_once.set(limiter.most_in_flight)
+        self._breaker(shut=limiter.breaker is not BreakerState.CLOSED)
         known, left = limiter.known(), limiter.left()
         for gauge, requests, tokens in (
             (self._metrics.limit_per_minute, known.requests_per_minute, known.tokens_per_minute),
@@ -144,6 +148,16 @@ class Watch:
             for kind, value in (("requests", requests), ("tokens", tokens)):
                 if value is not None:
                     gauge.labels(kind).set(value)
+
+    def _breaker(self, *, shut: bool) -> None:
+        """Say it when the provider is given up for a while, and when it is back."""
+        self._metrics.breaker_open.set(float(shut))
+        if shut and _PROVIDER not in self._troubles:
+            self._trouble(_PROVIDER, "the model does not answer: one call at a time looks whether it is back")
+            _LOG.error("calls_held_back", why="the model failed again and again", next="nothing is lost; it is looked for")
+        elif not shut and _PROVIDER in self._troubles:
+            self._over(_PROVIDER)
+            _LOG.info("calls_resumed")
 
     def _state(self, partition: Partition, state: LaneState, why: str) -> None:
         name = f"lane {partition}"

@@ -31,9 +31,11 @@ from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge, UserCode
 from workers.limiting.account import Account
+from workers.limiting.concurrency import Concurrency
 from workers.limiting.limiter import Limiter
 from workers.limiting.quota import Known, Quota
 from workers.limiting.ramp import Ramp
+from workers.limiting.retries import RetryBudget
 from workers.line import Entry, Gate, Line
 from workers.patience import Patience
 from workers.pipeline import Clocks, Pipeline
@@ -112,7 +114,9 @@ def build_limiter(
     limits = settings.limits
     ramp = Ramp() if settings.model.is_openai() else None
     quota = Quota(Known(limits.requests_per_minute, limits.tokens_per_minute), ramp)
-    return Limiter(Account(quota, patience or Patience(most_seconds=limits.most_seconds)), clock, chance)
+    concurrency = Concurrency(settings.model.concurrency, adaptive=limits.adaptive)
+    patience = patience or Patience(most_seconds=limits.most_seconds)
+    return Limiter(Account(quota, patience, concurrency, RetryBudget(limits.retry_share)), clock, chance)
 
 
 def secure_draw(below: int) -> int:

@@ -220,7 +220,7 @@ async def test_a_message_at_fault_is_found_by_halving(fault, reason):
 
 
 async def test_a_provider_outage_makes_no_dead_letter():
-    """While the provider fails, nothing ends; when it is back, everything is labelled."""
+    """While the provider fails, nothing ends, calls are held back and /ready says so; then everything is labelled."""
     model = ScriptedModel(labels)
     house = House(model)
     down = True
@@ -229,10 +229,12 @@ async def test_a_provider_outage_makes_no_dead_letter():
     async with house.working():
         down = True
         house.send(*(f"cancel {100 + i}" for i in range(30)))
-        await until(lambda: len(model.texts) > 20)
+        await until(lambda: len(model.texts) > 10)
+        await until(lambda: any("does not answer" in reason for reason in house.readiness.reasons))
         assert house.outcomes() == {}
         down = False
         await house.settled(30)
+        await until(lambda: not any("does not answer" in reason for reason in house.readiness.reasons))
     assert [t for ts in house.outcomes().values() for t in ts] == ["labelled"] * 30
 
 

@@ -1,17 +1,21 @@
 """The account: which call may start next, and when. Pure: one state, one clock, and both are handed in.
 
-Whoever asks joins one queue. Its head starts when nothing is in the way: no refusal that asked everyone to wait, and room
-for its request and for its tokens at once. Nobody overtakes, so a large call waits its turn and not for ever. Tokens are
-reserved by estimate and settled by what the provider counted.
+Whoever asks joins one queue. Its head starts when nothing is in the way: no refusal that asked everyone to wait, no open
+breaker, no more calls under way than help, and room for its request and for its tokens at once. Nobody overtakes, so a large
+call waits its turn and not for ever. Tokens are reserved by estimate and settled by what the provider counted. Calls made again
+after a fault have a queue and a budget of their own, so that they never hold up first ones.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import assert_never
 
+from workers.limiting.breaker import Breaker, BreakerState
 from workers.limiting.bucket import Bucket
+from workers.limiting.concurrency import Concurrency
 from workers.limiting.outcome import Abandoned, Answered, Failed, Limited, Outcome, Unused
 from workers.limiting.quota import Known, Left, Quota
+from workers.limiting.retries import RetryBudget
 from workers.patience import Patience
 
 PACE_SECONDS = 0.2  # a burst at most: well within the second over which providers enforce a minute's limit
@@ -23,16 +27,22 @@ class Ticket:
 
     number: int
     tokens: int
+    again: bool
 
 
 class Account:
     """See the module's docstring."""
 
-    def __init__(self, quota: Quota, patience: Patience) -> None:
+    def __init__(self, quota: Quota, patience: Patience, concurrency: Concurrency, retries: RetryBudget) -> None:
         self._quota = quota
         self._patience = patience
-        self._queue: OrderedDict[Ticket, None] = OrderedDict()
-        self._issued = 0
+        self._concurrency = concurrency
+        self._retries = retries
+        self._breaker = Breaker(patience)
+        self._first: OrderedDict[Ticket, None] = OrderedDict()
+        self._again: OrderedDict[Ticket, None] = OrderedDict()
+        self._issued = self._latest = 0
+        self._in_flight = 0
         self._requests = Bucket(quota.known().requests_per_minute, PACE_SECONDS, least=1.0)
         self._tokens = Bucket(quota.known().tokens_per_minute, PACE_SECONDS, least=1.0)
         self._closed_until = float("-inf")
@@ -40,7 +50,16 @@ class Account:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue)
+        return len(self._first) + len(self._again)
+
+    @property
+    def most_in_flight(self) -> int:
+        """How many calls may be under way now."""
+        return self._concurrency.limit
+
+    @property
+    def breaker(self) -> BreakerState:
+        return self._breaker.state
 
     def known(self) -> Known:
         """Return the account's limits as they are known now."""
@@ -50,47 +69,54 @@ class Account:
         """Return what the provider said is left of them."""
         return self._quota.left()
 
-    def enter(self, tokens: int) -> Ticket:
-        """Join the queue for a call of about so many tokens, input and output."""
+    def enter(self, tokens: int, *, again: bool = False) -> Ticket:
+        """Join the queue for a call of about so many tokens, input and output; `again` after a provider's fault."""
         self._issued += 1
-        ticket = Ticket(self._issued, max(1, tokens))
-        self._queue[ticket] = None
+        ticket = Ticket(self._issued, max(1, tokens), again)
+        self._queue_of(ticket)[ticket] = None
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
         """Leave the queue before being admitted."""
-        del self._queue[ticket]
+        del self._queue_of(ticket)[ticket]
 
     def admit(self, now: float) -> list[Ticket]:
         """Return who may start now, in order; each owes one `report`."""
         self._set_pace(now)
         admitted = []
-        while self._queue:
-            ticket = next(iter(self._queue))
-            if self._wait_of(ticket, now) > 0:
-                break
-            del self._queue[ticket]
+        while (ticket := self._next(now)) is not None and self._wait_of(ticket, now) <= 0:
+            del self._queue_of(ticket)[ticket]
             self._requests.take(1, now)
             self._tokens.take(ticket.tokens, now)
+            self._breaker.started(ticket.number)
+            if ticket.again:
+                self._retries.again(now)
+            else:
+                self._retries.first()
+            self._in_flight += 1
+            self._latest = max(self._latest, ticket.number)
             admitted.append(ticket)
         return admitted
 
     def wait_seconds(self, now: float) -> float | None:
-        """Return when to look again for whoever is next, or None when nobody waits."""
-        return self._wait_of(next(iter(self._queue)), now) if self._queue else None
+        """Return when to look again for whoever is next. None when nobody waits, or for the end of a call."""
+        ticket = self._next(now)
+        seconds = self._wait_of(ticket, now) if ticket is not None else float("inf")
+        return seconds if seconds < float("inf") else None
 
     def report(self, ticket: Ticket, outcome: Outcome, now: float, chance: float) -> None:
         """Settle an admitted call. `chance` is uniform in [0, 1): it spreads a fleet that was refused at once."""
         match outcome:
             case Answered(tokens=tokens, allowances=allowances):
-                self._refusals = 0
                 self._quota.told(allowances, now)
-                self._settle(ticket, ticket.tokens if tokens is None else tokens, now)
+                self._answered(ticket, ticket.tokens if tokens is None else tokens, now)
             case Limited():
                 self._settle(ticket, 0, now)  # the request was counted, the tokens were not
-                self._refused(outcome, now, chance)
-            case Failed(allowances=allowances):
+                self._refused(ticket, outcome, now, chance)
+            case Failed(after_seconds=seconds, allowances=allowances):
                 self._quota.told(allowances, now)
+                self._breaker.failed(ticket.number, seconds, now, chance)
+                self._concurrency.failed(ticket.number, self._latest)
                 self._settle(ticket, ticket.tokens, now)
             case Abandoned():
                 self._settle(ticket, ticket.tokens, now)
@@ -99,23 +125,55 @@ class Account:
                 self._settle(ticket, 0, now)
             case _:
                 assert_never(outcome)
+        self._breaker.ended(ticket.number)
+        self._in_flight -= 1
         self._set_pace(now)
+
+    def _answered(self, ticket: Ticket, tokens: int, now: float) -> None:
+        self._refusals = 0
+        self._breaker.answered()
+        if ticket.again:
+            self._retries.answered_again()
+        self._concurrency.ended(tokens, now, in_flight=self._in_flight)
+        self._settle(ticket, tokens, now)
 
     def _settle(self, ticket: Ticket, used: int, now: float) -> None:
         self._tokens.give(ticket.tokens - used, now)
         self._quota.used(used, now)
 
-    def _refused(self, limited: Limited, now: float, chance: float) -> None:
+    def _refused(self, ticket: Ticket, limited: Limited, now: float, chance: float) -> None:
         self._quota.told(limited.allowances, now)
+        self._breaker.answered()  # whoever refuses is there
         self._quota.refused(slow_down=limited.slow_down, now=now)
+        if self.known() == Known():  # no pace to slow down: only fewer calls help
+            self._concurrency.refused(ticket.number, self._latest)
         if now >= self._closed_until:
             self._refusals += 1
         seconds = self._patience.wait_seconds(limited.after_seconds, self._refusals, chance)
         self._closed_until = max(self._closed_until, now + seconds)
 
+    def _queue_of(self, ticket: Ticket) -> OrderedDict[Ticket, None]:
+        return self._again if ticket.again else self._first
+
+    def _next(self, now: float) -> Ticket | None:
+        """Return who is next: the oldest, but one that asks again waits for its budget and lets others pass."""
+        first, again = next(iter(self._first), None), next(iter(self._again), None)
+        if first is None or again is None:
+            return first or again
+        return again if again.number < first.number and self._retries.wait_seconds(now) <= 0 else first
+
     def _wait_of(self, ticket: Ticket, now: float) -> float:
-        closed = self._closed_until - now
-        return max(0.0, closed, self._requests.wait_seconds(1, now), self._tokens.wait_seconds(ticket.tokens, now))
+        others = max(
+            0.0,
+            self._closed_until - now,
+            self._breaker.wait_seconds(now),
+            self._retries.wait_seconds(now) if ticket.again else 0.0,
+            self._requests.wait_seconds(1, now),
+            self._tokens.wait_seconds(ticket.tokens, now),
+        )
+        if others > 0:
+            self._concurrency.held_otherwise()
+        return others if self._in_flight < self._concurrency.limit else float("inf")
 
     def _set_pace(self, now: float) -> None:
         rates = self._quota.rates(now)

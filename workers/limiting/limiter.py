@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from workers.limiting.account import Account, Ticket
+from workers.limiting.breaker import BreakerState
 from workers.limiting.outcome import Outcome, Unused
 from workers.limiting.quota import Known, Left
 
@@ -23,6 +24,15 @@ class Limiter:
         """How many calls wait to be admitted."""
         return len(self._waiters)
 
+    @property
+    def most_in_flight(self) -> int:
+        """How many calls may be under way now."""
+        return self._account.most_in_flight
+
+    @property
+    def breaker(self) -> BreakerState:
+        return self._account.breaker
+
     def known(self) -> Known:
         """Return the account's limits as they are known now."""
         return self._account.known()
@@ -31,9 +41,12 @@ class Limiter:
         """Return what the provider said is left of its limits."""
         return self._account.left()
 
-    async def enter(self, tokens: int) -> Ticket:
-        """Return when a call of about so many tokens, input and output, may start; it owes one `report`."""
-        ticket = self._account.enter(tokens)
+    async def enter(self, tokens: int, *, again: bool = False) -> Ticket:
+        """Return when a call of about so many tokens, input and output, may start; it owes one `report`.
+
+        `again` tells a call that is made again after a provider's fault.
+        """
+        ticket = self._account.enter(tokens, again=again)
         waiter = self._waiters[ticket] = asyncio.get_running_loop().create_future()
         self._admit()
         try:

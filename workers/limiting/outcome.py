@@ -24,8 +24,9 @@ class Limited:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The provider could not answer: time-out, outage, connection."""
+    """The provider could not answer: time-out, outage, connection. It may have said for how long."""
 
+    after_seconds: float | None = None
     allowances: Allowances = UNTOLD
 
 

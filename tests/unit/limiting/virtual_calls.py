@@ -4,17 +4,20 @@ import asyncio
 import random
 
 from workers.limiting.account import Account
+from workers.limiting.concurrency import Concurrency
 from workers.limiting.limiter import Limiter
 from workers.limiting.quota import Known, Quota
+from workers.limiting.retries import RetryBudget
 from workers.patience import Patience
 
 UNKNOWN, PATIENT = Known(), Patience()
 
 
-def limiter_of(known=UNKNOWN, ramp=None, patience=PATIENT, seed=1):
+def limiter_of(known=UNKNOWN, ramp=None, patience=PATIENT, most=1_024, adaptive=False):
     """Return a limiter on the running loop's clock."""
     clock = asyncio.get_running_loop().time
-    return Limiter(Account(Quota(known, ramp), patience), clock, random.Random(seed).random)
+    account = Account(Quota(known, ramp), patience, Concurrency(most, adaptive=adaptive), RetryBudget(0.1))
+    return Limiter(account, clock, random.Random(1).random)
 
 
 async def call(limiter, provider, reserved, used):

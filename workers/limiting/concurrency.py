@@ -1,0 +1,165 @@
+"""How many calls at once: as many as still raise the rate at which tokens are worked through. Pure; time is an argument.
+
+Latency alone cannot tell: a server that batches answers each call more slowly and all of them sooner, and one that was
+crowded from the start never shows how fast it is alone. So the rate is measured, as BBR does (Cardwell et al., ACM Queue 14(5),
+2016): grow by half while that pays, then hold, and at times try a little more and a little less. More is kept if it is
+faster, less if nothing is lost against the best rate seen; a local server is so asked at its knee, where a longer
+queue would only add latency. Refusals without a known limit, and faults in a tenth of the calls, cut the number by three tenths
+at once and let it grow anew.
+
+Rates are compared only over spans in which this number was what held calls back.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+_START = 16
+_GROW, _MORE, _LESS, _CUT = 1.5, 1.25, 0.75, 0.7
+_WORTH = 0.25  # growing by half must bring an eighth
+_FASTER, _AS_FAST = 1.04, 0.95
+_FADE = 0.99  # of the best rate, with each trial
+_SPAN = 16
+_FIRST_PAUSE, _LONGEST_PAUSE = 4, 64  # spans between two trials in a direction
+_MEMORY, _TOO_FAULTY = 20, 0.1  # calls; share
+
+
+class _Phase(Enum):
+    GROW = auto()
+    HOLD = auto()
+    TRY = auto()
+
+
+@dataclass(slots=True)
+class _Span:
+    """Calls that end while the number does not change; the first ones were started under another number."""
+
+    skip: int
+    began: float | None = None
+    calls: int = 0
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class _Trials:
+    """When to try again in one direction: soon after a trial that paid, ever more seldom after those that did not."""
+
+    pause: int
+    left: int = 0
+
+    def __post_init__(self) -> None:
+        self.left = self.pause
+
+    def judged(self, *, kept: bool) -> None:
+        self.pause = 2 if kept else min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self.pause * 2))
+        self.left = self.pause
+
+
+class Concurrency:
+    """A number between 1 and `most`. `most` stays the number where `adaptive` is False."""
+
+    def __init__(self, most: int, *, adaptive: bool = True) -> None:
+        self._most = most
+        self._adaptive = adaptive
+        self.limit = min(_START, most) if adaptive else most
+        self._phase = _Phase.GROW
+        self._before: tuple[int, float] | None = None  # a smaller number and its rate (growing), the one held (trying)
+        self._best = 0.0  # mean rate of a number that was held
+        self._held: list[float] = []
+        self._more, self._less = _Trials(_FIRST_PAUSE), _Trials(_FIRST_PAUSE)
+        self._faulty = 0.0
+        self._cut_at = 0
+        self._span = _Span(skip=0)
+
+    def ended(self, tokens: int, now: float, *, in_flight: int) -> None:
+        """Note an answer. `in_flight` counts the calls under way, this one included."""
+        self._faulty -= self._faulty / _MEMORY
+        if not self._adaptive:
+            return
+        if in_flight < 0.75 * self.limit:
+            self.held_otherwise()
+            return
+        span = self._span
+        if span.skip > 0:
+            span.skip -= 1
+            span.began = now
+            return
+        if span.began is None:
+            span.began = now
+            return
+        span.calls += 1
+        span.tokens += tokens
+        least = max(_SPAN, 2 * self.limit) * (2 if self._phase is _Phase.TRY else 1)
+        if span.calls >= least and now > span.began:
+            self._decide(span.tokens / (now - span.began))
+
+    def held_otherwise(self) -> None:
+        """Begin a new span: something else held calls back, or there were too few."""
+        self._span = _Span(skip=0)
+
+    def failed(self, call: int, latest: int) -> None:
+        """Note a fault of the provider. One is chance; a tenth of the last calls is a load that it cannot bear."""
+        self._faulty += (1.0 - self._faulty) / _MEMORY
+        if self._faulty > _TOO_FAULTY:
+            self.refused(call, latest)
+
+    def refused(self, call: int, latest: int) -> None:
+        """Cut the number; once for all calls up to `latest`, which were started before."""
+        if not self._adaptive or call <= self._cut_at:
+            return
+        self._cut_at, self._faulty = latest, _TOO_FAULTY / 2
+        self._before, self._best, self._phase = None, 0.0, _Phase.GROW
+        self._set(int(self.limit * _CUT))
+
+    def _decide(self, rate: float) -> None:
+        match self._phase:
+            case _Phase.GROW:
+                self._grow(rate)
+            case _Phase.HOLD:
+                self._hold(rate)
+            case _Phase.TRY:
+                self._judge(rate)
+
+    def _grow(self, rate: float) -> None:
+        if self._before is not None:
+            limit, slower = self._before
+            if rate < slower * (1 + _WORTH * (self.limit / limit - 1)):
+                self._settle(limit)
+                return
+        if self.limit == self._most:
+            self._settle(self.limit)
+            return
+        self._before = (self.limit, rate)
+        self._set(max(self.limit + 1, int(self.limit * _GROW)))
+
+    def _settle(self, limit: int) -> None:
+        """Hold a number beyond which growing did not pay: fewer may do as well, more would not."""
+        self._phase, self._held = _Phase.HOLD, []
+        self._more, self._less = _Trials(_FIRST_PAUSE), _Trials(1)
+        self._set(limit)
+
+    def _hold(self, rate: float) -> None:
+        self._held.append(rate)
+        self._span = _Span(skip=0)
+        self._more.left, self._less.left = self._more.left - 1, self._less.left - 1
+        upward = self._more.left <= 0 and self.limit < self._most
+        if not upward and (self._less.left > 0 or self.limit == 1):
+            return
+        mean = sum(self._held) / len(self._held)
+        self._best = max(self._best * _FADE, mean)
+        self._before, self._phase = (self.limit, mean), _Phase.TRY
+        more, less = max(self.limit + 1, int(self.limit * _MORE)), min(self.limit - 1, int(self.limit * _LESS))
+        self._set(more if upward else less)
+
+    def _judge(self, rate: float) -> None:
+        if self._before is None:
+            raise RuntimeError("a trial has something to be compared with")
+        limit, held = self._before
+        upward = self.limit > limit
+        kept = rate >= held * _FASTER if upward else rate >= max(held, self._best) * _AS_FAST
+        (self._more if upward else self._less).judged(kept=kept)
+        self._phase, self._held = _Phase.HOLD, []
+        self._set(self.limit if kept else limit)
+
+    def _set(self, limit: int) -> None:
+        self.limit = max(1, min(self._most, limit))
+        self._span = _Span(skip=self.limit)
