@@ -48,6 +48,9 @@ class Intake(Protocol):
     def writer(self) -> "Writer":
         """Return a writer without transactions, for one lane of this member: at least once."""
 
+    def partitions(self, topic: str) -> int:
+        """Return the last known number of the topic's partitions; 0 while it is not known."""
+
     async def stop(self) -> None:
         """Leave the group; `revoked` is not called. Returns within ten seconds, also when no broker answers."""
 

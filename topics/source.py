@@ -57,6 +57,7 @@ class Source:
         self._lanes: dict[Partition, Lane] = {}
         self._tasks: dict[Partition, asyncio.Task[None]] = {}
         self._epoch = 0
+        self._topics: tuple[str, ...] = ()
         self._activating = asyncio.Semaphore(activations)
         self._max_poll_records = max_poll_records
         self._draining = False
@@ -64,7 +65,13 @@ class Source:
 
     async def start(self, topics: Collection[str]) -> None:
         """Join the group. Raises LogUnavailable or LogRefused."""
+        self._topics = tuple(topics)
         await self._intake.start(topics, self)
+
+    def share(self) -> float | None:
+        """Return which share of the topics' partitions is owned here, or None while none is or their number is unknown."""
+        number = sum(self._intake.partitions(topic) for topic in self._topics)
+        return min(1.0, len(self._lanes) / number) if self._lanes and number else None
 
     async def pull(self, room: Mapping[str, int], wait_seconds: float) -> Sequence[Arrival]:
         """Return new records of the topics that have room, or nothing after the wait.

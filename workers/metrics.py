@@ -90,6 +90,13 @@ class Metrics:
     limit_per_minute = Declared(
         Gauge, "limit_per_minute", "The account's limit as set or told; absent while unknown.", ("kind",), "per minute"
     )
+    limit_part = Declared(
+        Gauge,
+        "limit_part",
+        "The part of the account's limits for this worker: a share and a loan.",
+        ("kind",),
+        "share",
+    )
     limit_left = Declared(
         Gauge, "limit_left", "What the provider said is left of it; absent while unknown.", ("kind",), "share"
     )

@@ -114,6 +114,9 @@ class Pipeline:
                     case Undecodable(refusal=refusal, detail=detail):
                         self._reject(line, arrival, Rejected(refusal, detail), attempts=0)
             self._give_up_stragglers()
+            share = self._source.share()
+            for line in self._lines.values():
+                line.calls.limiter.share(share)
             self._watch.polled(self._lines, self._source.standings())
             await asyncio.sleep(0)  # a full poll must not keep the answers waiting
 

@@ -16,6 +16,11 @@ class LimitSettings(Section):
     tokens_per_minute: Annotated[float | None, BeforeValidator(off)] = Field(
         default=None, ge=100, description="tokens a minute, input and output; unset is learned from the headers"
     )
+    shared: bool = Field(
+        default=True,
+        description="the limits are for all workers of the group together: each takes its partitions' share, "
+        "and what the headers show unused; false takes them for each worker",
+    )
     adaptive: bool = Field(
         default=True, description="find how many calls at once help, up to model.concurrency; false always makes that many"
     )

@@ -140,6 +140,8 @@ class Watch:
         self._metrics.calls_waiting.set(limiter.waiting)
         self._metrics.calls_at_once.set(limiter.most_in_flight)
         self._breaker(shut=limiter.breaker is not BreakerState.CLOSED)
+        self._metrics.limit_part.labels("share").set(limiter.part.share)
+        self._metrics.limit_part.labels("loan").set(limiter.part.borrowed)
         known, left = limiter.known(), limiter.left()
         for gauge, requests, tokens in (
             (self._metrics.limit_per_minute, known.requests_per_minute, known.tokens_per_minute),

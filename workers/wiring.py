@@ -113,7 +113,7 @@ def build_limiter(
     """Return the limiter of the settings' account and model: all tasks share it."""
     limits = settings.limits
     ramp = Ramp() if settings.model.is_openai() else None
-    quota = Quota(Known(limits.requests_per_minute, limits.tokens_per_minute), ramp)
+    quota = Quota(Known(limits.requests_per_minute, limits.tokens_per_minute), ramp, shared=limits.shared)
     concurrency = Concurrency(settings.model.concurrency, adaptive=limits.adaptive)
     patience = patience or Patience(most_seconds=limits.most_seconds)
     return Limiter(Account(quota, patience, concurrency, RetryBudget(limits.retry_share)), clock, chance)

@@ -103,6 +103,8 @@ async def test_partitions_that_are_not_ours_are_ignored(bench, join):
     seek_all(member)
     assert values(await member.take(1, wanted=[alien, place])) == [b"v"]
     assert member.intake.end_offset(place) == 1
+    assert member.intake.partitions(place.topic) >= 1
+    assert member.intake.partitions("unheard-of") == 0
 
 
 async def test_two_intakes_share_and_one_takes_over_when_the_other_leaves(bench, join):

@@ -54,8 +54,10 @@ class MeteredProvider:
             return Limited(self.after_seconds, allowances=self._allowances())
         self._take(amounts)
         self.admitted.append((now, used))
-        await asyncio.sleep(self.seconds)
-        self._take((0, used - reserved))
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:  # it finishes whatever nobody waits for any more
+            self._take((0, used - reserved))
         self.finished.append((asyncio.get_running_loop().time(), used))
         return Answered(used, self._allowances())
 

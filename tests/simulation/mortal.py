@@ -69,7 +69,7 @@ class MortalIntake:
 
     def __init__(self, inner, life):
         self.inner, self._life = inner, life
-        self.seek, self.end_offset = inner.seek, inner.end_offset
+        self.seek, self.end_offset, self.partitions = inner.seek, inner.end_offset, inner.partitions
 
     async def start(self, topics, listener):
         await self._life.lives()

@@ -256,6 +256,29 @@ async def test_a_refusal_holds_back_the_calls_of_every_batch_and_nothing_dies():
     assert 'nanotriage_limit_left{kind="tokens"} 0.8' in exposed
 
 
+async def test_two_workers_of_a_group_take_their_share_of_the_limits():
+    """Each uses the part of its partitions; whoever is left alone uses the whole."""
+    house = House(ScriptedModel(labels), **{"limits.requests_per_minute": 60_000})
+    part = house.metrics.limit_part.labels("share")._value
+    async with house.working():
+        await until(lambda: part.get() == 1.0)
+        stranger = house.cluster.log().intake("nanotriage")
+        await stranger.start({"in"}, Deaf())
+        await until(lambda: round(3 * part.get(), 6) in {1, 2})
+        await stranger.stop()
+        await until(lambda: part.get() == 1.0)
+
+
+class Deaf:
+    """A member of the group that does nothing with what it gets."""
+
+    async def revoked(self, partitions):
+        pass
+
+    def assigned(self, partitions):
+        pass
+
+
 async def test_a_barred_account_stops_the_intake_says_so_once_and_loses_nothing():
     """A spent quota makes the worker unready; when the harmless question is answered again, work goes on."""
     model = ScriptedModel(labels)

@@ -120,6 +120,9 @@ class KafkaIntake:
     def writer(self) -> KafkaMemberWriter:
         return KafkaMemberWriter(self._producers, self._questions, self._seating)
 
+    def partitions(self, topic: str) -> int:
+        return len((self._consumer and self._consumer.partitions_for_topic(topic)) or ())
+
     async def stop(self) -> None:
         consumer, self._consumer = self._consumer, None
         self._assignment.close()

@@ -65,6 +65,9 @@ class MemoryIntake:
     def writer(self) -> MemoryMemberWriter:
         return MemoryMemberWriter(self._cluster, self._group_name, self)
 
+    def partitions(self, topic: str) -> int:
+        return len(self._cluster.partitions(topic))
+
     async def stop(self) -> None:
         self._listener = self.generation = None
         self._drop()

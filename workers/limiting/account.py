@@ -13,6 +13,7 @@ from typing import assert_never
 from workers.limiting.breaker import Breaker, BreakerState
 from workers.limiting.bucket import Bucket
 from workers.limiting.concurrency import Concurrency
+from workers.limiting.loan import Part
 from workers.limiting.outcome import Abandoned, Answered, Failed, Limited, Outcome, Unused
 from workers.limiting.quota import Known, Left, Quota
 from workers.limiting.retries import RetryBudget
@@ -68,6 +69,15 @@ class Account:
     def left(self) -> Left:
         """Return what the provider said is left of them."""
         return self._quota.left()
+
+    @property
+    def part(self) -> Part:
+        return self._quota.part
+
+    def share(self, share: float, now: float) -> None:
+        """Use only this share of the limits, in (0, 1], and what the account has to spare."""
+        self._quota.share(share)
+        self._set_pace(now)
 
     def enter(self, tokens: int, *, again: bool = False) -> Ticket:
         """Join the queue for a call of about so many tokens, input and output; `again` after a provider's fault."""
@@ -163,13 +173,14 @@ class Account:
         return again if again.number < first.number and self._retries.wait_seconds(now) <= 0 else first
 
     def _wait_of(self, ticket: Ticket, now: float) -> float:
+        limits = max(self._requests.wait_seconds(1, now), self._tokens.wait_seconds(ticket.tokens, now))
+        if limits > 0:
+            self._quota.held(now)
         others = max(
-            0.0,
+            limits,
             self._closed_until - now,
             self._breaker.wait_seconds(now),
             self._retries.wait_seconds(now) if ticket.again else 0.0,
-            self._requests.wait_seconds(1, now),
-            self._tokens.wait_seconds(ticket.tokens, now),
         )
         if others > 0:
             self._concurrency.held_otherwise()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from workers.limiting.account import Account, Ticket
 from workers.limiting.breaker import BreakerState
+from workers.limiting.loan import Part
 from workers.limiting.outcome import Outcome, Unused
 from workers.limiting.quota import Known, Left
 
@@ -32,6 +33,17 @@ class Limiter:
     @property
     def breaker(self) -> BreakerState:
         return self._account.breaker
+
+    def share(self, share: float | None) -> None:
+        """Use only this share of the limits, in (0, 1], and what the headers show that others leave; None changes nothing."""
+        if share is not None and share != self._account.part.share:
+            self._account.share(share, self._clock())
+            self._admit()
+
+    @property
+    def part(self) -> Part:
+        """Which part of the account's limits is used here."""
+        return self._account.part
 
     def known(self) -> Known:
         """Return the account's limits as they are known now."""

@@ -88,7 +88,7 @@ class Loan:
 
     def old(self, now: float) -> None:
         """Give everything back when nothing was told of late."""
-        if now - self._told_at > _FRESH_SECONDS:
+        if self.part.borrowed > 0.0 and now - self._told_at > _FRESH_SECONDS:
             self._borrow(0.0)
 
     def _borrow(self, amount: float) -> None:

@@ -1,18 +1,20 @@
 """The quota: the account's limits as they are known now, and the pace at which they may be used. Pure; time is an argument.
 
-Limits come from the settings or from the provider's headers; a header may lower what the settings say, never raise it. Three
+Limits come from the settings or from the provider's headers; a header may lower what the settings say, never raise it. Four
 things slow the pace down below the limits:
 
 - *A refusal.* The pace falls by a tenth, once a second at most, and comes back by one percent of the limit each second; after
   a `slow_down` by a third, and back as slowly as the provider lets a load grow.
 - *A low account.* When the headers show that less than a fifth of the minute is left, somebody else uses the account too, or
   the provider counts more than we do. The pace then falls with what is left, so that refusals do not have to teach it.
+- *A fleet* (`workers.limiting.loan`): of limits that other workers of the group use too, this one takes its part.
 - *A ramp* (`workers.limiting.ramp`), where the provider has one.
 """
 
 from dataclasses import dataclass
 
 from workers.allowance import Allowance, Allowances
+from workers.limiting.loan import Loan, Part
 from workers.limiting.ramp import Ramp
 
 _FALL, _RISE_PER_SECOND = 0.9, 0.01
@@ -39,12 +41,14 @@ class Left:
 
 
 class Quota:
-    """See the module's docstring. `ramp` None is a provider without the rule."""
+    """See the module's docstring. `ramp` None is a provider without it; not `shared`, limits are this worker's alone."""
 
-    def __init__(self, configured: Known, ramp: Ramp | None) -> None:
+    def __init__(self, configured: Known, ramp: Ramp | None, *, shared: bool = True) -> None:
         self._configured = configured
         self._ramp = ramp
         self._requests, self._tokens = _Dimension(), _Dimension()
+        self._loan = Loan()
+        self._shared = shared
         self._pace, self._paced_at, self._rise = 1.0, 0.0, _RISE_PER_SECOND
 
     def known(self) -> Known:
@@ -60,16 +64,32 @@ class Quota:
 
     def rates(self, now: float) -> Known:
         """Return what may be used per minute from now on."""
-        known, pace = self.known(), self._pace_at(now)
-        tokens = _times(known.tokens_per_minute, min(pace, self._tokens.lean(now)))
+        self._loan.old(now)
+        known, pace = self.known(), self._pace_at(now) * self._loan.part.whole
+        tokens = _times(known.tokens_per_minute, pace * self._tokens.lean(now))
         if self._ramp is not None:
             tokens = _least(tokens, self._ramp.most_per_minute(now))
-        return Known(_times(known.requests_per_minute, min(pace, self._requests.lean(now))), tokens)
+        return Known(_times(known.requests_per_minute, pace * self._requests.lean(now)), tokens)
 
     def told(self, allowances: Allowances, now: float) -> None:
         """Take in what came with an answer."""
         self._requests.told(allowances.requests, now)
         self._tokens.told(allowances.tokens, now)
+        told = [left for left in (allowances.requests.left, allowances.tokens.left) if left is not None]
+        self._loan.told(min(told, default=None), now)
+
+    def share(self, share: float) -> None:
+        """Use only this share of the limits, in (0, 1], and what the account has to spare."""
+        if self._shared:
+            self._loan.share(share)
+
+    @property
+    def part(self) -> Part:
+        return self._loan.part
+
+    def held(self, now: float) -> None:
+        """Note that calls wait for the limits."""
+        self._loan.held(now)
 
     def used(self, tokens: float, now: float) -> None:
         if self._ramp is not None:
@@ -77,6 +97,8 @@ class Quota:
 
     def refused(self, *, slow_down: bool, now: float) -> None:
         """Slow down; `slow_down` says that the load grew too fast."""
+        if self._loan.refused(now) and not slow_down:
+            return
         pace = self._pace_at(now)
         if pace == 1.0:
             self._rise = _RISE_PER_SECOND
