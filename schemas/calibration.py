@@ -13,11 +13,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.fields import Frozen
-from schemas.task import Promise
+from schemas.promise import REST, Promise
+from schemas.task import Task
 from schemas.verdict import SignalKind
-
-REST = "*"
-"""The group of all messages whose label has no promise of its own; never a label."""
 
 _LEAST, _MOST = 1e-6, 1.0 - 1e-6
 
@@ -104,6 +102,7 @@ class Group(Frozen):
 class Counts(Frozen):
     """What the calibration was made from."""
 
+    gold: str = Field(description="SHA-256 of the gold labels, so that nobody measures it by them unawares.")
     records: int = Field(ge=0)
     labelled: int = Field(ge=0, description="Records with a gold label of every promised field.")
     examples: int = Field(ge=0, description="Those whose answer nothing but the promise could escalate.")
@@ -138,3 +137,9 @@ class Calibration(Frozen):
     def group(self, label: str | None) -> Group:
         """Return the group of a message by its label in the promise's field."""
         return self.groups.get(label or REST, self.groups[REST])
+
+
+def rules_hash(task: Task) -> str:
+    """Return the hash of what decides, beside the model, whether a message may be labelled."""
+    rules = task.model_dump_json(include={"fields", "checks", "reply_model"})
+    return hashlib.sha256(rules.encode()).hexdigest()[:16]

@@ -72,6 +72,9 @@ class FieldValue(Frozen):
     confidence: float | None = Field(default=None, ge=0, le=1)
     signal: SignalKind | None = Field(default=None, description="Where the confidence comes from; `band` is the model's word.")
     band: Literal["high", "medium", "low"] | None = None
+    probability: float | None = Field(
+        default=None, ge=0, le=1, description="That the label is right, where a calibration tells; the confidence only ranks."
+    )
     written: str | None = Field(default=None, description="The value as it stands in the text, when it was normalised.")
 
 
@@ -87,6 +90,15 @@ class Provenance(Frozen):
     attempts: int = Field(ge=1, description="Calls that asked about this message.")
 
 
+class AssuranceValue(Frozen):
+    """How far the labels that the task's promise is about can be believed, together. Null where nothing is scored."""
+
+    score: float | None = Field(ge=0, le=1, description="Ranks messages of one signal and calibration.")
+    probability: float | None = Field(ge=0, le=1, description="That all these labels are right, by the calibration.")
+    signal: SignalKind | None
+    calibration: str | None = Field(description="Name of the calibration, a hash of its content.")
+
+
 class LabelledEvent(Frozen):
     """A message whose every label the task's rule accepts."""
 
@@ -96,6 +108,7 @@ class LabelledEvent(Frozen):
     message: MessageRef
     source: SourceRef
     fields: dict[str, FieldValue]
+    assurance: AssuranceValue | None = Field(default=None, description="Of a task with a promise.")
     provenance: Provenance
 
 
@@ -117,6 +130,7 @@ class EscalatedEvent(Frozen):
     source: SourceRef
     text: str
     fields: dict[str, FieldValue]
+    assurance: AssuranceValue | None = Field(default=None, description="Of a task with a promise.")
     reasons: list[EscalationReason] = Field(min_length=1)
     provenance: Provenance
 

@@ -25,6 +25,7 @@ from schemas.fields import (
 )
 from schemas.patterns import unsafe_pattern
 from schemas.priority import PriorityRule
+from schemas.promise import Promise
 
 TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 JsonPath = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$")]
@@ -152,13 +153,6 @@ class Thresholds(Frozen):
         return self.fields.get(field, self.default)
 
 
-class Promise(Frozen):
-    """The error the user accepts among published labels, held with this confidence. Needs a calibration file."""
-
-    error: float = Field(gt=0, lt=0.5)
-    confidence: float = Field(default=0.9, gt=0.5, lt=1)
-
-
 class Task(Frozen):
     """One triage job. Contradictions are refused here; nothing is repaired."""
 
@@ -190,6 +184,13 @@ class Task(Frozen):
         """Return the fields that are answered with a label."""
         return {n: f for n, f in self.fields.items() if isinstance(f, LabelField | SentimentField)}
 
+    def promised(self) -> tuple[str, ...]:
+        """Return the label fields that the promise is about; none without a promise."""
+        if self.promise is None:
+            return ()
+        labels = self.classified()
+        return self.promise.fields or tuple(name for name, field in labels.items() if field.required) or tuple(labels)
+
 
 Problem = tuple[tuple[str | int, ...], str]
 """Path of the part to look at, and what is wrong with it and what to do next."""
@@ -201,8 +202,8 @@ def _contradictions(task: Task) -> Iterator[Problem]:
     yield from _topic_problems(task)
     if task.promise is not None and task.thresholds is not None:
         yield ("thresholds",), "a task has a promise or thresholds, not both; remove one of them"
-    if task.promise is not None and not task.classified():
-        yield ("promise",), "a promise is about labels and the task has no label field; add one, or use thresholds"
+    if task.promise is not None:
+        yield from _promise_problems(task, task.promise)
     if task.separate_tenants and task.source.tenant is None:
         yield ("separate_tenants",), "separate_tenants needs source.tenant, the path of the tenant in a record; add it"
     for name, field in task.fields.items():
@@ -215,6 +216,21 @@ def _contradictions(task: Task) -> Iterator[Problem]:
     if isinstance(routes := task.routes.labelled, LabelRoutes):
         where = ("routes", "labelled")
         yield from _label_problems(task, (*where, "field"), (*where, "topics"), routes.field, tuple(routes.topics))
+
+
+def _promise_problems(task: Task, promise: Promise) -> Iterator[Problem]:
+    known = task.classified()
+    if not known:
+        yield ("promise",), "a promise is about labels and the task has no label field; add one, or use thresholds"
+    for index, name in enumerate(promise.fields):
+        if name not in known:
+            yield ("promise", "fields", index), f"{name} is no label field; name some of: {', '.join(known) or 'none'}"
+    if promise.labels is None:
+        return
+    where = ("promise", "labels")
+    yield from _label_problems(task, (*where, "field"), (*where, "errors"), promise.labels.field, tuple(promise.labels.errors))
+    if promise.labels.field not in task.promised():
+        yield (*where, "field"), f"the promise is not about {promise.labels.field}; add it to the promise's fields"
 
 
 def _topic_problems(task: Task) -> Iterator[Problem]:

@@ -54,11 +54,15 @@ Signal = Confidence | ClaimedConfidence | NotScored
 
 @dataclass(frozen=True, slots=True)
 class FieldResult:
-    """One field's outcome. `value` None is unknown. `written` is what stood in the text, when it was extracted."""
+    """One field's outcome. `value` None is unknown. `written` is what stood in the text, when it was extracted.
+
+    `probability` is that the label is right, of a calibrated signal.
+    """
 
     value: Any
     signal: Signal | None = None
     written: str | None = None
+    probability: float | None = None
 
 
 class Doubt(StrEnum):
@@ -66,6 +70,7 @@ class Doubt(StrEnum):
 
     LOW_CONFIDENCE = "low_confidence"
     NOT_SCORED = "not_scored"
+    NOT_CALIBRATED = "not_calibrated"  # scored, but by a model or signal that the promise's calibration is not of
     UNKNOWN = "unknown"  # a required field is unknown
     NOT_GROUNDED = "not_grounded"  # an extracted value does not stand in the text
     NOT_A_VALUE = "not_a_value"  # an extracted value is not of its type, or breaks its pattern
@@ -98,10 +103,25 @@ Fields = Mapping[str, FieldResult]
 
 
 @dataclass(frozen=True, slots=True)
+class Assurance:
+    """How far the promised labels of a message can be believed, together.
+
+    `score` ranks messages of one signal; `probability` is that all these labels are right, by the named calibration. None is
+    not scored, or not calibrated.
+    """
+
+    score: float | None = None
+    probability: float | None = None
+    signal: SignalKind | None = None
+    calibration: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
-    """Every required field is known, checked, and accepted by the task's rule."""
+    """Every required field is known, checked, and accepted by the task's rule. `assurance` is there under a promise."""
 
     fields: Fields
+    assurance: Assurance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +130,7 @@ class Escalated:
 
     fields: Fields
     reasons: tuple[Reason, ...]
+    assurance: Assurance | None = None
 
     def __post_init__(self) -> None:
         if not self.reasons:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, Lazy] = {
     "run": Lazy("workers.commands.run:run", "Run the worker until it is told to stop."),
     "eval": Lazy("workers.commands.evaluate:evaluate", "Measure a task against labelled messages."),
     "bench": Lazy("workers.commands.bench:bench", "Measure what a model's endpoint can do, and what to set."),
+    "calibrate": Lazy("workers.commands.calibrate:calibrate_task", "Find from labelled data what a task may promise."),
     "topics": Lazy("workers.commands.topics:app", "Plan and make the topics that tasks need."),
     "dlq": Lazy("workers.commands.dlq:app", "Look at dead letters, and send them back to their source."),
     "doctor": Lazy("workers.commands.doctor:doctor", "Check everything a worker needs, and say what to do next."),

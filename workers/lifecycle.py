@@ -9,11 +9,12 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+from schemas.calibration import Calibration
 from schemas.task import Task
 from topics.errors import LogUnavailable
 from topics.log import Log
@@ -54,6 +55,7 @@ class Worker:
     model: Model
     version: str
     patience_seconds: float = 60.0
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by task; a promise without one escalates all
 
 
 class ModelUnavailableError(Exception):
@@ -124,7 +126,8 @@ async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> Pipeline:
     limiter = build_limiter(settings)
     for loaded in worker.tasks:
         route = await _patiently(partial(_open, worker, loaded.task), worker, stop)
-        lines[loaded.task.source.topic] = build_line(loaded, route, settings, stream, limiter=limiter)
+        calibration = worker.calibrations.get(loaded.task.name)
+        lines[loaded.task.source.topic] = build_line(loaded, route, settings, stream, limiter=limiter, calibration=calibration)
     return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch)
 
 

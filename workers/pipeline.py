@@ -178,7 +178,7 @@ class Pipeline:
                 unread.append(entry)
                 continue
             signals = scores[reading.place] if reading.place < len(scores) else {}
-            verdict = line.judge.judge(entry.message.text, reading, signals)
+            verdict = line.judge.judge(entry.message.text, reading, signals, answer.model)
             event = line.router.answered(verdict, entry.record, entry.message, by, place=reading.place, attempts=part.tries + 1)
             self._publish(line, entry, verdict, event)
             line.brake.answered(entry.receipt.partition)

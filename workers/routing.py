@@ -11,6 +11,7 @@ from schemas.events import ORIGINAL_HEADER, EventKind, event_id
 from schemas.message import Message
 from schemas.task import LabelRoutes, Task
 from schemas.verdict import (
+    Assurance,
     ClaimedConfidence,
     Confidence,
     Escalated,
@@ -80,6 +81,8 @@ class Router:
                 "attempts": attempts,
             },
         }
+        if verdict.assurance is not None:
+            value["assurance"] = _assurance_value(verdict.assurance)
         if isinstance(verdict, Escalated):
             value["text"] = message.text
             value["reasons"] = [{"reason": r.doubt, "field": r.field, "detail": r.detail} for r in verdict.reasons]
@@ -176,6 +179,15 @@ def _size(event: Outgoing) -> int:
     return len(event.key or b"") + len(event.value or b"") + headers
 
 
+def _assurance_value(assurance: Assurance) -> dict[str, Any]:
+    return {
+        "score": assurance.score,
+        "probability": None if assurance.probability is None else round(assurance.probability, 6),
+        "signal": assurance.signal,
+        "calibration": assurance.calibration,
+    }
+
+
 def _field_value(result: FieldResult) -> dict[str, Any]:
     value: dict[str, Any] = {"value": result.value}
     match result.signal:
@@ -190,6 +202,8 @@ def _field_value(result: FieldResult) -> dict[str, Any]:
             value["band"] = band
         case _:
             assert_never(result.signal)
+    if result.probability is not None:
+        value["probability"] = round(result.probability, 6)
     if result.written is not None and result.written != result.value:
         value["written"] = result.written
     return value

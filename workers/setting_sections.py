@@ -239,6 +239,9 @@ class Settings(BaseSettings):
     brake: BrakeSettings = BrakeSettings()
     health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()
+    calibration_folder: Path | None = Field(
+        default=None, description="where calibrations are, named <task>.calibration.json; by default beside the task file"
+    )
     stop_seconds: float = Field(default=25, gt=0, le=600, description="one deadline for a graceful stop")
 
     @classmethod

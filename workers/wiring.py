@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
+from schemas.calibration import Bound, Calibration
 from schemas.reply import code_books
 from schemas.task import Task
 from schemas.verdict import SignalKind
@@ -25,6 +26,7 @@ from workers.batching.sizing import Allowed, Sizing
 from workers.batching.tokens import TokenCost
 from workers.batching.window import Limits, Place, Window
 from workers.brake import Brake, BrakeLimits
+from workers.calibrationfiles import refuse_other
 from workers.calls import Calls
 from workers.exits import UserError
 from workers.judging.confidence import Scorer
@@ -39,6 +41,7 @@ from workers.limiting.retries import RetryBudget
 from workers.line import Entry, Gate, Line
 from workers.patience import Patience
 from workers.pipeline import Clocks, Pipeline
+from workers.promising.binding import bound_of
 from workers.routing import Router, Shrinker, dead_topics
 from workers.secrets import kafka_password, model_api_key
 from workers.setting_delivery import AtLeastOnceSettings, DeliverySettings, ExactlyOnceSettings
@@ -139,6 +142,13 @@ def allowed_by(limiter: Limiter) -> Allowed:
     return Allowed(known.requests_per_minute, known.tokens_per_minute)
 
 
+def bound_by(task: Task, route: Route, settings: Settings) -> Bound:
+    """Return what a calibration must be of for this task on this route. Raises ValueError for a task without a promise."""
+    prompt = route.prompt
+    hashes = (prompt.prompt_hash, prompt.schema_hash)
+    return bound_of(task, prompt.dialect.signal, settings.model.name, hashes, settings.batching.max_items)
+
+
 def build_line(
     loaded: LoadedTask,
     route: Route,
@@ -146,8 +156,14 @@ def build_line(
     stream: str,
     clock: Callable[[], float] = time.monotonic,
     limiter: Limiter | None = None,
+    calibration: Calibration | None = None,
 ) -> Line:
-    """Return the stages of one task. Without `limiter` it shares the account with no other."""
+    """Return the stages of one task. Without `limiter` it shares the account with no other.
+
+    Raises UserError for a calibration that is of something else.
+    """
+    if calibration is not None:
+        refuse_other(calibration, bound_by(loaded.task, route, settings))
     task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
     signal = route.prompt.dialect.signal
     limiter = limiter or build_limiter(settings, clock)
@@ -170,7 +186,7 @@ def build_line(
         patience=Patience(most_seconds=settings.limits.most_seconds),
         reader=Reader(books, [name for name in task.fields if name not in books], banded=signal is SignalKind.BAND),
         scorer=Scorer(books) if signal is SignalKind.LOGPROBS else None,
-        judge=Judge(task, UserCode(loaded.reply_model, loaded.functions)),
+        judge=Judge(task, UserCode(loaded.reply_model, loaded.functions), calibration),
         router=Router(task, stream),
         gate=Gate(),
         brake=Brake(BrakeLimits(settings.brake.dead_run, settings.brake.dead_share, settings.brake.window)),

@@ -43,6 +43,7 @@ PURE = (
     "workers/limiting/ramp.py",
     "workers/limiting/retries.py",
     "workers/patience.py",
+    "workers/promising/*.py",
     "workers/routing.py",
     "workers/modelserver/softmax_regression.py",
     "workers/modelserver/strict_schema.py",
@@ -83,7 +84,7 @@ HOSTS = tuple(
 )
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)(?=/)")
 NOTES = re.compile(r"\b(?:TO" r"DO|FIX" r"ME)\b")
-TEST_ROOMS = ("unit", "properties", "contracts", "golden", "broker", "packaging", "simulation", "docs", "chaos")
+TEST_ROOMS = ("unit", "properties", "contracts", "golden", "broker", "packaging", "simulation", "docs", "chaos", "quality")
 
 
 @cache

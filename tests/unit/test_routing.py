@@ -15,6 +15,7 @@ from schemas.events import NAMESPACE, EventKind, event_id
 from schemas.message import Message
 from schemas.task import Task
 from schemas.verdict import (
+    Assurance,
     Band,
     ClaimedConfidence,
     Confidence,
@@ -26,6 +27,7 @@ from schemas.verdict import (
     Reason,
     Refusal,
     Rejected,
+    SignalKind,
 )
 from topics.record import Outgoing, Partition, Record
 from workers.routing import AnsweredBy, Router, Shrinker, dead_topics
@@ -176,6 +178,18 @@ def test_a_stated_band_is_no_confidence():
     )
     assert value["fields"]["intent"] == {"value": "cancel", "confidence": None, "signal": "band", "band": "high"}
     assert value["fields"]["amount"] == {"value": None, "confidence": None}
+
+
+def test_an_assurance_is_published_with_its_calibration():
+    """Beside the field's own probability; a task without a promise says nothing of it."""
+    fields = {"intent": FieldResult("cancel", Confidence(0.9, 1.0, 1, 0), probability=0.98765432)}
+    assurance = Assurance(0.9, 0.98765432, SignalKind.LOGPROBS, "cafe")
+    value = orjson.loads(ROUTER.answered(Labelled(fields, assurance), RECORD, MESSAGE, BY, place=0, attempts=1).value)
+    SCHEMAS["labelled"].validate(value)
+    expected = {"score": 0.9, "probability": 0.987654, "signal": "logprobs", "calibration": "cafe"}
+    assert (value["assurance"], value["fields"]["intent"]["probability"]) == (expected, 0.987654)
+    plain = orjson.loads(ROUTER.answered(Labelled(FIELDS), RECORD, MESSAGE, BY, place=0, attempts=1).value)
+    assert "assurance" not in plain
 
 
 def test_event_ids_are_the_same_each_time_and_nobody_elses():

@@ -94,6 +94,19 @@ REFUSALS = {
         21,
         "a task has a promise or thresholds, not both",
     ),
+    "promise to no label": (
+        "thresholds:\n  default: 0.7",
+        "promise:\n  error: 0.05\n  fields: [amount]",
+        23,
+        "amount is no label field; name some of: intent",
+    ),
+    "promise to a foreign label": (
+        "thresholds:\n  default: 0.7",
+        "promise:\n  error: 0.05\n  labels:\n    field: intent\n    errors: {steal: 0.01}",
+        25,
+        "field intent has no label steal",
+    ),
+    "promise beyond chance": ("thresholds:\n  default: 0.7", "promise:\n  error: 0.5", 22, "error"),
     "json without text": ("  text: body\n", "", 2, "a json source needs `text`"),
     "text with paths": ("  text: body", "  format: text\n  text: body", 4, "a text source has no paths"),
     "priority of two places": (

@@ -16,7 +16,7 @@ from workers.demo.judgement import Run
 from workers.demo.services import labeller as labeller_kind
 from workers.demo.show import show_examples, show_figures
 from workers.demo.steps import Wish, demonstrate
-from workers.exits import Exit
+from workers.exits import Exit, UserError
 from workers.settings import load_settings
 from workers.taskfiles import load_task, shipped_tasks
 
@@ -46,6 +46,8 @@ def demo(
     settings = load_settings({name: value for name, value in flags.items() if value is not None})
     loaded = [load_task(reference) for reference in task or shipped_tasks()]
     refuse_contradictions([each.task for each in loaded])
+    for name in (each.task.name for each in loaded if each.task.promise is not None):
+        raise UserError(f"task {name} states a promise, and the demo has no calibration of its model: use thresholds for it")
     if model_url is None and (model or api_key_file):
         raise typer.BadParameter("--model and --api-key-file go with --model-url: the local model has a name and needs no key")
     console = _console(as_json=as_json)

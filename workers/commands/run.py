@@ -26,6 +26,7 @@ def run(
     # Imported here: `nanotriage --help` should not pay for a Kafka client and an HTTP stack.
     import uvloop  # noqa: PLC0415
 
+    from workers.calibrationfiles import calibrations_of  # noqa: PLC0415
     from workers.installation import installed_version  # noqa: PLC0415
     from workers.lifecycle import Worker, run_worker, stop_on_signals  # noqa: PLC0415
     from workers.logs import configure  # noqa: PLC0415
@@ -44,28 +45,22 @@ def run(
     settings = load_settings({name: value for name, value in flags.items() if value is not None}, config)
     tasks = [load_task(reference) for reference in task]
     refuse_contradictions([loaded.task for loaded in tasks])
+    calibrations = calibrations_of(tasks, settings.calibration_folder)
     configure(settings.logs.format, settings.logs.level)
 
     async def work() -> None:
         stop = asyncio.Event()
         with stop_on_signals(stop):
-            worker = Worker(
-                settings, tasks, kafka_log(settings.kafka), openai_model(settings.model), installed_version(), patience
-            )
+            log, asked = kafka_log(settings.kafka), openai_model(settings.model)
+            worker = Worker(settings, tasks, log, asked, installed_version(), patience, calibrations)
             await run_worker(worker, stop)
 
     uvloop.run(work())
 
 
 def refuse_contradictions(tasks: Sequence[Task]) -> None:
-    """Raise UserError for tasks that one worker cannot serve: a record has one verdict, and a promise needs a calibration."""
+    """Raise UserError for tasks that one worker cannot serve: a record has one verdict."""
     for what, values in (("source topic", [t.source.topic for t in tasks]), ("name", [t.name for t in tasks])):
         doubled = sorted({value for value in values if values.count(value) > 1})
         if doubled:
             raise UserError(f"two tasks share the {what} {doubled[0]}: run them as workers of different groups")
-    for task in tasks:
-        if task.promise is not None:
-            raise UserError(
-                f"task {task.name} states a promise, which only a calibration can keep and this version makes none: "
-                "state thresholds instead"
-            )

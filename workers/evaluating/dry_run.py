@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from schemas.calibration import Calibration
 from topics.memory import MemoryCluster
 from topics.record import Partition
 from workers.asking.model import Model
@@ -34,6 +35,7 @@ class DryRun:
     model: Model
     version: str
     stall_seconds: float = 60.0
+    calibration: Calibration | None = None
 
 
 async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None]) -> Sequence[Outcome]:
@@ -45,7 +47,13 @@ async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None])
     ids = _fill(cluster, wanted)
     reader = _Reader(cluster, sorted(wanted.loaded.task.routes.topics()))
     worker = Worker(
-        wanted.settings, [wanted.loaded], cluster.log(), MeteredModel(wanted.model, meter), wanted.version, wanted.stall_seconds
+        wanted.settings,
+        [wanted.loaded],
+        cluster.log(),
+        MeteredModel(wanted.model, meter),
+        wanted.version,
+        wanted.stall_seconds,
+        {} if wanted.calibration is None else {wanted.loaded.task.name: wanted.calibration},
     )
     stop = asyncio.Event()
     running = asyncio.ensure_future(run_worker(worker, stop))

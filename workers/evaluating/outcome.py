@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.events import EventKind
+from schemas.verdict import Assurance, SignalKind
 from topics.record import Headers
 
 _KINDS = {kind.event_type.encode(): kind for kind in EventKind}
@@ -21,6 +22,19 @@ class Origin(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What an event of an answered message says of its labels: all doubts, confidences by field, assurance, who answered."""
+
+    doubts: tuple[str, ...]
+    confidences: Mapping[str, float]
+    probabilities: Mapping[str, float]
+    assurance: Assurance | None
+    model: str
+    prompt: str
+    reply_schema: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A published event. `reason` is the first one of an escalation, that of a dead letter, and None of a labelled event."""
 
@@ -28,6 +42,7 @@ class Event:
     kind: EventKind
     fields: Mapping[str, Any]
     reason: str | None
+    answered: Answered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,7 @@ class Outcome:
     kind: EventKind
     fields: Mapping[str, Any]
     reason: str | None
+    answered: Answered | None = None
 
 
 def origin_of(headers: Headers) -> Origin | None:
@@ -59,10 +75,27 @@ def read_event(headers: Headers, value: bytes | None) -> Event | None:
         return Event(origin, kind, {}, named.get("nt_reason", b"").decode("utf-8", "replace"))
     body = orjson.loads(value or b"{}")
     fields = {name: field["value"] for name, field in body["fields"].items()}
-    reason = body["reasons"][0]["reason"] if kind is EventKind.ESCALATED else None
-    return Event(origin, kind, fields, reason)
+    doubts = tuple(each["reason"] for each in body.get("reasons", ()))
+    return Event(origin, kind, fields, doubts[0] if doubts else None, _answered(body, doubts))
 
 
 def outcome(event: Event, message_id: str | None) -> Outcome:
     """Return the event as the outcome of the message that was sent at its origin."""
-    return Outcome(message_id, event.kind, event.fields, event.reason)
+    return Outcome(message_id, event.kind, event.fields, event.reason, event.answered)
+
+
+def _answered(body: Mapping[str, Any], doubts: tuple[str, ...]) -> Answered:
+    said, by = body.get("assurance"), body["provenance"]
+    return Answered(
+        doubts=doubts,
+        confidences=_numbers(body["fields"], "confidence"),
+        probabilities=_numbers(body["fields"], "probability"),
+        assurance=said and Assurance(said["score"], said["probability"], said["signal"] and SignalKind(said["signal"])),
+        model=by["model"],
+        prompt=by["prompt"],
+        reply_schema=by["reply_schema"],
+    )
+
+
+def _numbers(fields: Mapping[str, Any], key: str) -> dict[str, float]:
+    return {name: field[key] for name, field in fields.items() if field.get(key) is not None}

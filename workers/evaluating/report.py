@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workers.evaluating.scores import ExtractScore, LabelScore, Matches, Report, Share
+from workers.evaluating.scores import ExtractScore, LabelScore, Matches, PromiseScore, Report, Share
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """A title, column heads and rows."""
@@ -21,6 +21,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "escalations_by_reason": dict(report.escalated),
         "dead_by_reason": dict(report.dead),
         "without_gold": report.without_gold,
+        "promise": None if report.promise is None else _promise_json(report.promise),
         "labels": {name: _label_json(one) for name, one in report.labels.items()},
         "extraction": {name: _extract_json(one) for name, one in report.extracts.items()},
     }
@@ -43,6 +44,22 @@ def summary(report: Report) -> Table:
         ]
     rows.append(["all records", str(report.records), ""])
     return "Outcomes", ("OUTCOME", "RECORDS", "SHARE"), rows
+
+
+def promise(report: Report) -> Table:
+    """Return what was promised beside what was measured."""
+    one = report.promise
+    if one is None:
+        return "Promise", (), []
+    rows = [
+        ["wrong among labelled, promised at most", f"{percent(one.error)}, confidence {percent(one.confidence)}"],
+        ["wrong among labelled, measured", _share(one.wrong)],
+        ["calibration error (ECE) of the probabilities", _digits(one.calibration_error)],
+        ["Brier score of the probabilities", _digits(one.brier)],
+    ]
+    if one.rehearsed:
+        rows.append(["measured by", "the gold labels it was calibrated with, which proves nothing"])
+    return "Promise", ("WHAT", "VALUE"), rows
 
 
 def accuracy(report: Report) -> Table:
@@ -79,6 +96,7 @@ def tables(report: Report) -> list[Table]:
     """Return all tables of the report, those without a row left out."""
     found = [
         summary(report),
+        promise(report),
         accuracy(report),
         *(classes(one, name) for name, one in report.labels.items()),
         extraction(report),
@@ -104,6 +122,18 @@ def _share_json(share: Share) -> dict[str, Any]:
         "interval_95": None if interval is None else [rounded(end) for end in interval],
         "right": share.hits,
         "of": share.of,
+    }
+
+
+def _promise_json(one: PromiseScore) -> dict[str, Any]:
+    return {
+        "error": one.error,
+        "confidence": one.confidence,
+        "kept": one.kept,
+        "measured": {"wrong": one.wrong.hits, "of": one.wrong.of, "error": rounded(one.wrong.value)},
+        "calibration_error": rounded(one.calibration_error),
+        "brier": rounded(one.brier),
+        "rehearsed": one.rehearsed,
     }
 
 

@@ -101,6 +101,25 @@ class ExtractScore:
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseScore:
+    """A promise beside what happened: `wrong` of the labelled messages, and how far the probabilities were off.
+
+    `rehearsed` says that the calibration was made from these very gold labels, so that nothing is proved.
+    """
+
+    error: float
+    confidence: float
+    wrong: Share
+    calibration_error: float | None
+    brier: float | None
+    rehearsed: bool
+
+    @property
+    def kept(self) -> bool | None:
+        return None if self.wrong.value is None else self.wrong.value <= self.error
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A task's outcomes measured. `escalated` and `dead` count events by their first reason; `without_gold` were not scored."""
 
@@ -112,6 +131,7 @@ class Report:
     without_gold: int
     labels: Mapping[str, LabelScore]
     extracts: Mapping[str, ExtractScore]
+    promise: PromiseScore | None = None
 
     @property
     def coverage(self) -> float | None:

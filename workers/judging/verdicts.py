@@ -11,9 +11,11 @@ from typing import Any, assert_never
 
 from pydantic import BaseModel, ValidationError
 
+from schemas.calibration import Calibration
 from schemas.fields import ExtractField, LabelField, SentimentField, TaskField, TextField
 from schemas.patterns import matches
-from schemas.task import Promise, Task, Thresholds
+from schemas.promise import Promise
+from schemas.task import Task, Thresholds
 from schemas.values import parse_value, stands_in
 from schemas.verdict import (
     ClaimedConfidence,
@@ -26,6 +28,7 @@ from schemas.verdict import (
     Reason,
     Signal,
 )
+from workers.judging.assurance import Assurer
 from workers.judging.checks import Rule, broken_rules, compile_rules
 from workers.judging.reading import Read
 
@@ -41,16 +44,22 @@ class UserCode:
 
 
 class Judge:
-    """Judges the readings of one task."""
+    """Judges the readings of one task. Under a promise nothing is accepted without its calibration."""
 
-    def __init__(self, task: Task, user_code: UserCode) -> None:
+    def __init__(self, task: Task, user_code: UserCode, calibration: Calibration | None = None) -> None:
         self._task = task
         self._acceptance = task.acceptance()
+        self._assurer = Assurer(task, calibration) if isinstance(self._acceptance, Promise) else None
         self._user_code = user_code
         self._rules: list[Rule] = compile_rules(task.checks, user_code.functions)
 
-    def judge(self, text: str, reading: Read, signals: Mapping[str, Confidence | NotScored]) -> Labelled | Escalated:
-        """Return the verdict on one message. `signals` holds the scores of its labels, empty when the route has none."""
+    def judge(
+        self, text: str, reading: Read, signals: Mapping[str, Confidence | NotScored], answered_by: str = ""
+    ) -> Labelled | Escalated:
+        """Return the verdict on one message.
+
+        `signals` holds the scores of its labels, empty when the route has none; `answered_by` is what the model calls itself.
+        """
         reasons: list[Reason] = []
         results: dict[str, FieldResult] = {}
         claimed = ClaimedConfidence(reading.band) if reading.band is not None else None
@@ -58,7 +67,7 @@ class Judge:
             match task_field:
                 case LabelField() | SentimentField():
                     signal: Signal = claimed or signals.get(name) or NotScored("the answer has no log-probabilities")
-                    result = FieldResult(reading.labels[name], signal)
+                    result = FieldResult(reading.labels[name], signal, probability=self._probability(name, signal, answered_by))
                     reasons += self._doubts_label(name, result, task_field)
                 case ExtractField():
                     result = self._extract(name, task_field, reading.written[name], text, reasons)
@@ -73,14 +82,21 @@ class Judge:
         values = {name: result.value for name, result in results.items()}
         reasons += broken_rules(self._rules, values, text)
         reasons += self._model_doubts(values)
-        return Escalated(results, tuple(reasons)) if reasons else Labelled(results)
+        assurance = None
+        if self._assurer is not None:
+            assurance, doubts = self._assurer.assure(results, answered_by)
+            reasons += doubts
+        return Escalated(results, tuple(reasons), assurance) if reasons else Labelled(results, assurance)
+
+    def _probability(self, name: str, signal: Signal, answered_by: str) -> float | None:
+        return self._assurer.probability(name, signal, answered_by) if self._assurer is not None else None
 
     def _doubts_label(self, name: str, result: FieldResult, task_field: TaskField) -> list[Reason]:
         if result.value is None:
             return [Reason(Doubt.UNKNOWN, name)] if task_field.required else []
         match self._acceptance:
             case Promise():
-                return [Reason(Doubt.NOT_SCORED, name, "the promise has no calibration")]
+                return []  # all its labels are judged together
             case Thresholds() as thresholds:
                 return _below(name, result.signal, thresholds)
             case _:

@@ -5,7 +5,7 @@ import pytest
 from schemas.events import EventKind
 from tests.fakes.scripted_model import ScriptedModel
 from workers.asking.model import Barred, TryAgain
-from workers.commands.evaluate import files_of
+from workers.commands.dry import files_of
 from workers.evaluating.dry_run import DryRun, dry_run
 from workers.evaluating.figures import usage_json, usage_line
 from workers.evaluating.inputs import Input, load_inputs

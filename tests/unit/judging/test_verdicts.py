@@ -105,8 +105,12 @@ def test_every_doubt_is_told_at_once():
 def test_a_promise_without_a_calibration_escalates_every_label():
     """Nothing could hold it, whatever the model says of itself."""
     promised = task(promise={"error": 0.05})
-    for signals, band in (({"intent": sure(1.0)}, None), ({}, Band.HIGH), ({}, None)):
-        assert reasons(judged(promised, {"intent": "cancel"}, signals=signals, band=band)) == [(Doubt.NOT_SCORED, "intent")]
+    for signals, band, doubt in (
+        ({"intent": sure(1.0)}, None, Doubt.NOT_CALIBRATED),
+        ({}, Band.HIGH, Doubt.NOT_CALIBRATED),
+        ({}, None, Doubt.NOT_SCORED),
+    ):
+        assert reasons(judged(promised, {"intent": "cancel"}, signals=signals, band=band)) == [(doubt, "intent")]
 
 
 def extracted(written, text, **field):

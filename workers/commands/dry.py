@@ -1,0 +1,110 @@
+"""A dry run as commands make it: which files, which model, with a progress bar. Used by `eval` and `calibrate`."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from schemas.calibration import Calibration
+from workers.evaluating.dry_run import DryRun, dry_run
+from workers.evaluating.inputs import load_inputs
+from workers.evaluating.metered import Meter
+from workers.evaluating.outcome import Outcome
+from workers.exits import UserError
+from workers.installation import installed_version
+from workers.modelserver.local_model import LocalModel
+from workers.modelserver.options import DATA, ModelOptions
+from workers.setting_sections import Settings
+from workers.settings import load_settings
+from workers.taskfiles import GOLD_FILE, SAMPLE_FILE, LoadedTask
+from workers.wiring import openai_model
+
+# Whatever comes out is measured: a run of dead letters is a result here, not a reason to stop.
+_DRY = {"health.port": "off", "brake.dead_run": 1_000_000_000, "brake.dead_share": 1, "stop_seconds": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is sent, and what it is measured by."""
+
+    sample: Path
+    gold: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Whom to ask and how much. `flags` are settings by dotted name, None for one that was not given."""
+
+    flags: dict[str, Any]
+    config: Path | None
+    limit: int | None = None
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came out, what it took, and under which settings."""
+
+    outcomes: Sequence[Outcome]
+    meter: Meter
+    settings: Settings
+
+
+def run_dry(loaded: LoadedTask, files: Files, wish: Wish, calibration: Calibration | None = None) -> Ran:
+    """Label the sample with the worker's own stages. Gold labels are not opened. Raises UserError."""
+    flags = wish.flags
+    if wish.local and any(flags.get(name) for name in ("model.base_url", "model.name", "model.api_key_file")):
+        raise UserError("--local brings its own model: leave out --model-url, --model and --api-key-file, or --local")
+    inputs = load_inputs(files.sample, loaded.task.source, wish.limit)
+    with ExitStack() as stack:
+        if wish.local:
+            flags = flags | stack.enter_context(_local_model(str(loaded.path)))
+        settings = load_settings({name: value for name, value in (flags | _DRY).items() if value is not None}, wish.config)
+        meter = Meter()
+        wanted = DryRun(loaded, inputs, settings, openai_model(settings.model), installed_version())
+        return Ran(_run(replace(wanted, calibration=calibration), meter), meter, settings)
+
+
+def write_json(out: Path, value: Any) -> None:
+    """Write the value. Raises UserError when that cannot be done."""
+    try:
+        out.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}): correct --out") from None
+
+
+def files_of(loaded: LoadedTask, data: Path | None, sample: Path | None) -> Files:
+    """Return the files to use. Raises UserError when one is missing; nothing is read."""
+    if data is not None and data.is_dir():
+        data = data / GOLD_FILE
+    gold = data or loaded.gold_path
+    if gold is None:
+        raise UserError(f"task {loaded.task.name} has no {GOLD_FILE} beside it: name the gold labels with --data")
+    beside = gold.with_name(SAMPLE_FILE)
+    sample = sample or (beside if beside.is_file() else loaded.sample_path)
+    if sample is None:
+        raise UserError(f"there is no {SAMPLE_FILE} beside {gold}: name the records to send with --input")
+    for path in (gold, sample):
+        if not path.is_file():
+            raise UserError(f"there is no file {path}: correct --data or --input")
+    return Files(sample, gold)
+
+
+@contextmanager
+def _local_model(task: str) -> Iterator[dict[str, Any]]:
+    """Run a local labeller meanwhile; give the settings that ask it."""
+    with LocalModel(ModelOptions(tasks=(task,), data=DATA)) as server:
+        yield {"model.base_url": server.base_url, "model.name": server.model}
+
+
+def _run(wanted: DryRun, meter: Meter) -> Sequence[Outcome]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(wanted.loaded.task.name, total=len(wanted.inputs))
+        return asyncio.run(dry_run(wanted, meter, lambda done: progress.update(bar, completed=done)))
