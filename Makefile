@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden simulation simulate broker packaging bench chaos lock clean
+.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,7 +45,7 @@ simulate: $(READY) ## replay one seed: make simulate SEED=7
 
 broker: $(READY) ## contracts and main job on a real Kafka and on real model servers
 	$(PYTEST) tests/contracts -m "broker or local_model or llm"
-	$(PYTEST) tests/broker
+	$(PYTEST) tests/broker tests/quality
 	$(PYTEST) tests/chaos
 
 packaging: $(READY) ## the wheel, installed into a clean environment
@@ -53,6 +53,9 @@ packaging: $(READY) ## the wheel, installed into a clean environment
 
 golden: $(READY) ## rewrite the golden files from the code
 	NANOTRIAGE_GOLDEN=write $(PYTEST) -q tests/golden tests/docs
+
+quality: $(READY) ## the promise on public labelled data (DATA=folder) with the local model: 200 calibrations a set
+	$(BIN)/python -m tests.quality $(if $(DATA),--data $(DATA))
 
 # bench: REGIME=cpu,rate PEERS=worker,bare run a part; QUICK=1 runs everything briefly.
 BENCH := .nanotriage/bench/.ready

@@ -1,15 +1,14 @@
 """The promise: over many draws of the examples it is broken no more often than it says, and the naive threshold breaks it."""
 
 import random
-from bisect import bisect_right
 from fractions import Fraction
-from itertools import accumulate
 from math import comb, exp, log, sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.promises import Population, naive
 from workers.promising.binomial import at_most, least_sample, upper_bound
 from workers.promising.threshold import Example, Kept, NotKept, keep, least_escalated
 
@@ -20,37 +19,15 @@ DRAWS = 300
 NOISE = 3.1 * sqrt(RISK * CONFIDENCE / DRAWS)
 
 
-class Population:
-    """Answers by an overconfident model: the scores of wrong answers are high too, only less so."""
-
-    def __init__(self, seed: int, *, wrong: float, gap: float, size: int = 60_000) -> None:
-        rng = random.Random(seed)
-        found = []
-        for _ in range(size):
-            right = rng.random() >= wrong
-            odds = 2.0 * rng.gauss(gap if right else 0.0, 1.0) + 2.0
-            found.append(Example(round(1 / (1 + exp(-odds)), 6), right))
-        self.rows = sorted(found, key=lambda one: -one.score)
-        self._falling = [-one.score for one in self.rows]
-        self._wrong = list(accumulate(not one.right for one in self.rows))
-
-    def truth(self, least: float) -> tuple[float, float]:
-        """Return the true error above a threshold, and its coverage."""
-        accepted = bisect_right(self._falling, -least)
-        return (self._wrong[accepted - 1] / accepted if accepted else 0.0), accepted / len(self.rows)
-
-    def draw(self, rng: random.Random, count: int) -> list[Example]:
-        return rng.choices(self.rows, k=count)
-
-
-def naive(examples: list[Example]) -> float:
-    """The laxest threshold whose error on the examples is no more than promised."""
-    best, wrong = 1.1, 0
-    for count, one in enumerate(sorted(examples, key=lambda one: -one.score), start=1):
-        wrong += not one.right
-        if wrong <= ERROR * count:
-            best = one.score
-    return best
+def overconfident(seed: int, *, wrong: float, gap: float, size: int = 60_000) -> Population:
+    """Return answers by an overconfident model: the scores of wrong answers are high too, only less so."""
+    rng = random.Random(seed)
+    found = []
+    for _ in range(size):
+        right = rng.random() >= wrong
+        odds = 2.0 * rng.gauss(gap if right else 0.0, 1.0) + 2.0
+        found.append(Example(round(1 / (1 + exp(-odds)), 6), right))
+    return Population(found)
 
 
 @pytest.mark.parametrize("count", [300, 1_000])
@@ -58,33 +35,32 @@ def naive(examples: list[Example]) -> float:
 @pytest.mark.parametrize(("wrong", "gap"), [(0.175, 1.6), (0.06, 0.8), (0.4, 2.5)])
 def test_the_promise_is_broken_in_no_more_draws_than_it_says(count, unlabelled, wrong, gap):
     """With and without unlabelled traffic, few examples and many, a good model and a bad one."""
-    population, rng = Population(count, wrong=wrong, gap=gap), random.Random(unlabelled)
+    population, rng = overconfident(count, wrong=wrong, gap=gap), random.Random(unlabelled)
     broken = careless = 0
     for _ in range(DRAWS):
         examples = population.draw(rng, count)
         traffic = [one.score for one in population.draw(rng, unlabelled)]
         kept = keep(examples, traffic, ERROR, RISK)
         broken += isinstance(kept, Kept) and population.truth(kept.least)[0] > ERROR
-        careless += population.truth(naive(examples))[0] > ERROR
+        careless += population.truth(naive(examples, ERROR))[0] > ERROR
     assert broken / DRAWS <= RISK + NOISE
     assert careless / DRAWS > 0.3, "the control: without the test the promise is broken far more often"
 
 
 def test_scores_that_tell_nothing_keep_no_promise():
     """Where right and wrong have the same scores, no threshold helps, and nearly every draw says so."""
-    population, rng = Population(1, wrong=0.08, gap=0.0), random.Random(1)
+    population, rng = overconfident(1, wrong=0.08, gap=0.0), random.Random(1)
     kept = sum(isinstance(keep(population.draw(rng, 1_000), [], ERROR, RISK), Kept) for _ in range(DRAWS))
     assert kept / DRAWS <= RISK + NOISE
 
 
 def test_most_of_what_could_be_accepted_is():
     """A threshold that accepts nothing keeps every promise: ours reaches most of what an oracle could accept."""
-    population, rng = Population(5, wrong=0.175, gap=1.6), random.Random(5)
-    oracle = max(c for one in population.rows[::50] for risk, c in [population.truth(one.score)] if risk <= ERROR)
+    population, rng = overconfident(5, wrong=0.175, gap=1.6), random.Random(5)
     found = [keep(population.draw(rng, 3_000), [], ERROR, RISK) for _ in range(30)]
     reached = [population.truth(one.least)[1] for one in found if isinstance(one, Kept)]
     assert len(reached) == 30
-    assert sum(reached) / 30 > 0.8 * oracle
+    assert sum(reached) / 30 > 0.8 * population.oracle(ERROR)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=400), st.data())

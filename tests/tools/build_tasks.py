@@ -66,10 +66,10 @@ def main() -> None:
     card_transactions(data / "birmingham_pcard", tasks / "card_transactions")
 
 
-def support_tickets(data: Path, folder: Path) -> None:
+def support_tickets(data: Path, folder: Path, size: int = SAMPLE) -> None:
     choose = random.Random(f"{SEED} support_tickets")
     rows = [row for row in distinct(read(data / "train.csv") + read(data / "dev.csv"), "text") if stands_free(row)]
-    sample, rest = stratified(rows, "intent", SAMPLE, choose)
+    sample, rest = stratified(rows, "intent", size, choose)
     examples = few(rest, "intent", 12, choose)
     choose.shuffle(sample)
     customers = [f"C-{number:04d}" for number in range(1, 401)]
@@ -100,12 +100,12 @@ def entity(row: dict[str, str]) -> dict[str, object]:
     return {name: row["entity_text"]}
 
 
-def banking_support(data: Path, folder: Path) -> None:
+def banking_support(data: Path, folder: Path, size: int = SAMPLE) -> None:
     choose = random.Random(f"{SEED} banking_support")
     dev = distinct(read(data / "dev.csv"), "text")
     taken = {folded(row["text"]) for row in dev}
     train = [row for row in distinct(read(data / "train.csv"), "text") if folded(row["text"]) not in taken]
-    more, rest = stratified(train, "intent", SAMPLE - len(dev), choose)
+    more, rest = stratified(train, "intent", size - len(dev), choose)
     sample = dev + more
     examples = few(rest, "intent", 12, choose)
     choose.shuffle(sample)
@@ -118,7 +118,7 @@ def banking_support(data: Path, folder: Path) -> None:
     write(folder, records, gold, [{"text": row["text"].strip(), "intent": slug(row["intent"])} for row in examples])
 
 
-def card_transactions(data: Path, folder: Path) -> None:
+def card_transactions(data: Path, folder: Path, size: int = SAMPLE) -> None:
     choose = random.Random(f"{SEED} card_transactions")
     rows = read(data / "transactions.csv")
     for row in rows:
@@ -126,8 +126,8 @@ def card_transactions(data: Path, folder: Path) -> None:
         row["label"] = CATEGORIES.get(row["category"], "unknown")
     rows = [row for row in distinct(rows, "line") if row["category"] not in BUDGET_HEADINGS]
     known = [row for row in rows if row["label"] != "unknown"]
-    others = SAMPLE // 20
-    sample, rest = stratified(known, "label", SAMPLE - others, choose)
+    others = size // 20
+    sample, rest = stratified(known, "label", size - others, choose)
     examples = few(rest, "label", 60, choose)
     sample += choose.sample([row for row in rows if row["label"] == "unknown"], others)
     sample.sort(key=lambda row: (row["date"], row["line"]))

@@ -53,7 +53,7 @@ class NotKept:
 
 def keep(examples: Sequence[Example], unlabelled: Sequence[float], error: float, risk: float) -> Kept | NotKept:
     """Return the threshold that keeps `error` with the probability `1 - risk`. `unlabelled` scores may be none."""
-    start = _start(len(examples), error, risk)
+    start = start_of(len(examples), error, risk)
     if len(examples) < start:
         return NotKept(len(examples), sum(not one.right for one in examples), start - len(examples))
     ordered = sorted(examples, key=lambda one: -one.score)
@@ -63,7 +63,7 @@ def keep(examples: Sequence[Example], unlabelled: Sequence[float], error: float,
         errors.append(errors[-1] + (not one.right))
     kept: Kept | None = None
     accepted = wrong = 0
-    for least in _sequence([one.score for one in ordered], unlabelled, start):
+    for least in sequence_of([one.score for one in ordered], unlabelled, start):
         accepted = bisect_right(falling, -least)
         wrong = errors[accepted]
         if at_most(wrong, accepted, error) > risk:
@@ -83,7 +83,7 @@ def least_escalated(base_error: float, error: float) -> float:
     return max(0.0, (base_error - error) / (1.0 - error))
 
 
-def _start(examples: int, error: float, risk: float) -> int:
+def start_of(examples: int, error: float, risk: float) -> int:
     """Return how many examples the strictest threshold should accept. It depends on how many there are and on nothing else."""
     start = 0
     for wrong in range(_ERRORS_AT_START, -1, -1):
@@ -93,7 +93,7 @@ def _start(examples: int, error: float, risk: float) -> int:
     return max(start, examples // _STRICTEST)
 
 
-def _sequence(falling: Sequence[float], unlabelled: Sequence[float], start: int) -> list[float]:
+def sequence_of(falling: Sequence[float], unlabelled: Sequence[float], start: int) -> list[float]:
     """Return thresholds from strict to lax: the scores at evenly spaced shares of the traffic, from the start's share on."""
     traffic = sorted(unlabelled, reverse=True) if len(unlabelled) >= start else falling
     first = start / len(falling)

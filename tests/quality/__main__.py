@@ -1,0 +1,87 @@
+"""`make quality`: the promise on public labelled data, with the local model, in 200 resamples of each set.
+
+    python -m tests.quality [--data FOLDER] [--set NAME ...] [--draws 200] [--records 1500]
+
+FOLDER holds the sets (NANOTRIAGE_TEST_DATA, or a `data` folder in a folder beside the checkout). The model is asked once,
+which takes some minutes a set, and its answers are kept in `.nanotriage/quality`; the figures go to `.nanotriage/quality.json`.
+Exit code 1 when a target is missed.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tests.quality.answers import Answers, answers_to
+from tests.quality.datasets import SETS
+from tests.quality.resampling import Promised, Resampled, resample
+from workers.commands.table import print_table
+from workers.modelserver.options import DATA
+
+ROOT = Path(__file__).resolve().parents[2]
+CALIBRATED = {"banking77": 0.03, "clinc150": 0.03}  # the greatest calibration error allowed
+HEADS = ("SET", "KEPT", "NAIVE KEPT", "COVERAGE", "ORACLE", "ERROR", "BASE ERROR", "ESCALATE AT LEAST", "ECE", "RAW ECE")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.quality")
+    beside = next((path.parent for path in sorted(ROOT.parent.glob("*/data/banking77"))), None)
+    given = os.environ.get("NANOTRIAGE_TEST_DATA")
+    parser.add_argument("--data", type=Path, default=Path(given) if given else beside)
+    parser.add_argument("--set", dest="sets", action="append", choices=list(SETS))
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--records", type=int, default=1_500)
+    wanted = parser.parse_args()
+    if wanted.data is None:
+        print("there is no public labelled data here: name its folder with --data", file=sys.stderr)
+        return 2
+    promised, found = Promised(), {}
+    for name in wanted.sets or SETS:
+        found[name] = resample(_answers(name, wanted.data), wanted.draws, wanted.records, promised)
+    missed = [sentence for name, one in found.items() for sentence in _missed(name, one, promised)]
+    figures = {name: asdict(one) for name, one in found.items()}
+    path = DATA / "quality.json"
+    path.write_text(json.dumps({"promise": asdict(promised), "sets": figures, "missed": missed}, indent=2), encoding="utf-8")
+    print(f"Promise: error {promised.error:g} at confidence {promised.confidence:g}; {wanted.draws} draws of {wanted.records}.")
+    print_table(HEADS, [_row(name, one) for name, one in found.items()])
+    for name, one in found.items():
+        if one.outside_accepted is not None and one.outside_among_labelled is not None:
+            print(f"{name}: {one.outside_accepted:.1%} of the messages out of scope are labelled,", end=" ")
+            print(f"and {one.outside_among_labelled:.2%} of the labelled messages are out of scope.")
+    for sentence in missed:
+        print(f"missed: {sentence}")
+    print(f"Figures: {path}")
+    return 1 if missed else 0
+
+
+def _answers(name: str, data: Path) -> Answers:
+    folder = SETS[name].build(data, DATA / "quality" / name)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task(name, total=SETS[name].size)
+        return answers_to(folder, DATA, lambda done: progress.update(bar, completed=done))
+
+
+def _row(name: str, one: Resampled) -> list[str]:
+    shares = (one.kept, one.naive_kept, one.coverage, one.oracle_coverage, one.error, one.base_error, one.least_escalated)
+    return [name, *(f"{share:.1%}" for share in shares), f"{one.calibration_error:.3f}", f"{one.raw_calibration_error:.3f}"]
+
+
+def _missed(name: str, one: Resampled, promised: Promised) -> list[str]:
+    missed = []
+    if one.kept < promised.confidence:
+        missed.append(f"{name}: the promise is kept in {one.kept:.1%} of the draws")
+    if one.calibration_error > CALIBRATED.get(name, 1.0):
+        missed.append(f"{name}: the calibration error is {one.calibration_error:.3f}")
+    if one.outside_among_labelled is not None and one.outside_among_labelled > promised.error:
+        missed.append(f"{name}: {one.outside_among_labelled:.1%} of the labelled messages are out of scope")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

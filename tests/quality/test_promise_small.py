@@ -1,0 +1,39 @@
+"""The promise on real answers, at small size: the shipped samples, asked of the local model, calibrated 200 times."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.quality.answers import answers_to
+from tests.quality.datasets import promised_task
+from tests.quality.resampling import resample
+from workers.taskfiles import load_task
+
+RECORDS = 600
+DRAWS = 200
+
+
+def small(name: str, folder: Path) -> Path:
+    """Write the shipped task with a promise, and the first so many records of its sample."""
+    folder.mkdir()
+    loaded = load_task(name)
+    promised_task(name, folder)
+    for path in (loaded.sample_path, loaded.gold_path):
+        (folder / path.name).write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:RECORDS]))
+    shutil.copy(loaded.examples_path, folder)
+    return folder
+
+
+@pytest.mark.local_model
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["banking_support", "support_tickets", "card_transactions"])
+def test_the_promise_is_kept_on_a_shipped_sample(name: str, model_data: Path, tmp_path: Path) -> None:
+    """In at least 90 of 100 draws the true error is no more than promised; the naive threshold, the control, breaks it."""
+    found = resample(answers_to(small(name, tmp_path / name), model_data), DRAWS, 500)
+    assert found.kept >= 0.9
+    assert found.coverage <= found.oracle_coverage + 0.02
+    if found.base_error > 0.05:  # where nearly all is right, every threshold keeps the promise
+        assert found.naive_kept < 0.8
+        assert found.coverage > 0.25 * found.oracle_coverage
+    assert found.calibration_error <= 0.06
