@@ -1,13 +1,24 @@
 """The doctor: each check finds the fault it is for, and says what to do next."""
 
 import socket
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
+from schemas.promise import Promise
+from tests.calibrations import calibration_of
 from topics.errors import LogRefused, LogUnavailable
 from topics.record import Partition
-from workers.commands.doctor_checks import Check, check_broker, check_health, check_model, check_python
+from workers.calibrationfiles import calibration_path, write_calibration
+from workers.commands.doctor_checks import (
+    Check,
+    check_broker,
+    check_calibration,
+    check_health,
+    check_model,
+    check_python,
+)
 from workers.settings import HealthSettings, ModelSettings, Settings
 from workers.taskfiles import load_task, shipped_tasks
 
@@ -138,6 +149,24 @@ async def test_openai_without_a_key_is_not_even_asked(monkeypatch) -> None:
     """No call leaves the machine to learn what is known."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert verdicts(await check_model(ModelSettings())) == {"model key": "fail"}
+
+
+def test_the_calibration_of_a_promise_is_looked_at(tmp_path) -> None:
+    """Missing, of another model, of no use, and sound; a task without a promise has none."""
+    plain = load_task("banking_support")
+    loaded = replace(plain, task=plain.task.model_copy(update={"promise": Promise(error=0.05), "thresholds": None}))
+    settings = Settings(calibration_folder=tmp_path, model=ModelSettings(name="nano"))
+    path = calibration_path(loaded, tmp_path)
+    assert list(check_calibration(plain, settings)) == []
+    (missing,) = check_calibration(loaded, settings)
+    assert (missing.verdict, missing.next.startswith("nanotriage calibrate")) == ("fail", True)
+    for made, verdict in (
+        (calibration_of(loaded.task, model="mini"), "fail"),
+        (calibration_of(loaded.task, {"*": None}), "warn"),
+        (calibration_of(loaded.task), "ok"),
+    ):
+        write_calibration(made, path)
+        assert [check.verdict for check in check_calibration(loaded, settings)] == [verdict]
 
 
 def test_a_taken_health_port_fails_and_a_free_one_or_none_is_ok() -> None:

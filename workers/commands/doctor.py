@@ -12,6 +12,7 @@ from schemas.task import Task
 from workers.commands.doctor_checks import (
     Check,
     check_broker,
+    check_calibration,
     check_health,
     check_model,
     check_python,
@@ -83,6 +84,7 @@ def examine(references: list[str], config: Path | None, flags: Mapping[str, Any]
         else:
             tasks[reference] = loaded_task.task
             checks.append(Check(f"task {reference}", "ok", f"version {loaded_task.task.version}"))
+            checks += check_calibration(loaded_task, loaded.settings)
     return [*checks, *asyncio.run(_examine_outside(loaded, tasks)), check_health(loaded.settings.health)]
 
 

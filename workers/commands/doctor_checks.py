@@ -18,9 +18,12 @@ import orjson
 from schemas.task import Task
 from topics.errors import LogError
 from topics.log import Log
+from workers.calibrationfiles import read_calibration
+from workers.exits import UserError
 from workers.installation import refusal_of_interpreter
 from workers.secrets import kafka_password, model_api_key
 from workers.settings import HealthSettings, ModelSettings, Settings, SettingsRefused
+from workers.taskfiles import LoadedTask
 
 ANSWER_SECONDS = 10.0
 
@@ -49,6 +52,25 @@ def check_python() -> Iterable[Check]:
         yield Check("packages", "warn", found, "install nanotriage in an environment of its own")
     if not shared:
         yield Check("packages", "ok", "workers, topics and schemas lie side by side")
+
+
+def check_calibration(loaded: LoadedTask, settings: Settings) -> Iterable[Check]:
+    """The calibration of a task with a promise: whether it is there and is of this model. A worker sees the rest."""
+    if loaded.task.promise is None:
+        return
+    name, again = f"calibration {loaded.task.name}", f"nanotriage calibrate --task {loaded.path}"
+    try:
+        made = read_calibration(loaded, settings.calibration_folder)
+    except UserError as error:
+        yield Check(name, "fail", str(error), again)
+        return
+    model, groups = settings.model.name, made.groups.values()
+    if made.bound.model != model:
+        yield Check(name, "fail", f"is of model {made.bound.model}, and the model is {model}", again)
+    elif all(group.least is None for group in groups):
+        yield Check(name, "warn", "no threshold keeps the promise, so every message will be escalated", again)
+    else:
+        yield Check(name, "ok", f"made {made.made} from {made.counts.examples} examples of {model}")
 
 
 async def check_broker(log: Log, settings: Settings, tasks: Mapping[str, Task]) -> list[Check]:
