@@ -71,6 +71,7 @@ class Limbo:
     def answered(self, receipt: Receipt, events: Sequence[Outgoing]) -> Receipt | None:
         """An answer came for a lost receipt. Return the receipt it settles now, or None: it is kept for a while."""
         place = (receipt.partition, receipt.offset)
+        self._handed.pop(place, None)  # an answer that was thrown away must never be awaited
         awaited = self._awaited.get(place)
         if awaited is None:
             return None
@@ -83,6 +84,7 @@ class Limbo:
     def forsake(self, receipt: Receipt) -> bool:
         """Return whether nobody waits for this lost receipt's answer, and if so forget it: it need not be asked about."""
         place = (receipt.partition, receipt.offset)
+        self._handed.pop(place, None)
         awaited = self._awaited.get(place)
         if awaited is not None and awaited.adopted_by is not None:
             return False

@@ -151,6 +151,8 @@ class Source:
     def assigned(self, partitions: Collection[Partition]) -> None:
         self._epoch += 1
         for partition in partitions:
+            if partition in self._lanes:  # its revocation was not waited for
+                self._limbo.revoked(partition, self._clock())
             lane = Lane(self._log, partition, epoch=self._epoch, rules=self._rules, tell=self._tell, clock=self._clock)
             if self._draining:
                 lane.stop_receiving()

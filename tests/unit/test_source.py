@@ -55,3 +55,19 @@ async def test_what_is_assigned_during_a_stop_is_closed_again():
     await source.stop()
     assert source.standings() == {}
     assert asyncio.all_tasks() <= others
+
+
+async def test_an_answer_that_comes_while_its_old_lane_still_closes_settles_the_new_one():
+    """An assignment that did not wait for the revocation: nothing waits for an answer that was thrown away."""
+    cluster = cluster_of()
+    source = await source_of(cluster)
+    for number in range(2):
+        cluster.produce("in", b"k", b"%d" % number, partition=0)
+    early, late = (arrival.receipt for arrival in await source.pull({"in": 10}, 1))
+    source.assigned(Partition("in", number) for number in range(2))
+    assert not source.settle(early, [Outgoing("out", b"k", b"early", ())])
+    await until(lambda: [s.state for s in source.standings().values()] == [LaneState.ACTIVE] * 2)
+    assert await source.pull({"in": 10}, 1) == [], "both are answered by calls of before"
+    assert source.settle(late, [Outgoing("out", b"k", b"late", ())])
+    await source.stop()
+    assert [record.value for record in cluster.read("out")] == [b"early", b"late"]
