@@ -11,7 +11,7 @@ import orjson
 
 Codes = Literal["first", "hash"]
 Item = tuple[str, str]  # ref, text
-_BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ MANGLES: dict[str, Callable[[list[Item]], list[Item]]] = {
 
 
 def usage_of(asked: Asked, parts: Sequence[tuple[str, Sequence[str]]]) -> Usage:
-    return Usage(-(-asked.size // _BYTES_PER_TOKEN), -(-sum([len(part) for part, _ in parts]) // _BYTES_PER_TOKEN))
+    return Usage(-(-asked.size // BYTES_PER_TOKEN), -(-sum([len(part) for part, _ in parts]) // BYTES_PER_TOKEN))
 
 
 def completion(

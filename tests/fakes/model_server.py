@@ -22,12 +22,14 @@ import orjson
 import uvloop
 from aiohttp import web
 
+from tests.fakes.model_decisions import decided, read_decisions
 from tests.fakes.model_limits import Limits
-from tests.fakes.model_replies import MANGLES, Asked, Codes, completion, pieces, read, usage_of
+from tests.fakes.model_replies import MANGLES, Asked, Codes, Usage, completion, pieces, read, usage_of
 
 FAULTS = frozenset(
     {"429", "500", "hang", "drip", "html", "error_body", "truncated", "cut_body", "refusal", "reset", "401", "404", *MANGLES}
 )
+_CHAT_FAULTS = frozenset({"truncated", "refusal", *MANGLES})
 _CONTROLS = frozenset(
     {
         "mode",
@@ -41,6 +43,7 @@ _CONTROLS = frozenset(
         "faults",
         "logprobs",
         "json_schema",
+        "decisions",
     }
 )
 _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
@@ -77,6 +80,7 @@ class Behaviour:
     codes: Codes = "first"
     logprobs: bool = True
     json_schema: bool = True
+    decisions: bool = False
     key: str | None = None
     keeps_texts: bool = True
     faults: dict[str, float] = field(default_factory=dict)
@@ -137,11 +141,12 @@ class ModelServer:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
-        if path.endswith("/chat/completions"):
+        route = self._complete if path.endswith("/chat/completions") else self._decide if path.endswith("/decisions") else None
+        if route is not None and (route != self._decide or self.behaviour.decisions):
             self.stats.in_flight += 1
             self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
             try:
-                return await self._complete(request)
+                return await route(request)
             finally:
                 self.stats.in_flight -= 1
         if path == "/control":
@@ -168,44 +173,75 @@ class ModelServer:
         if not behaviour.logprobs:
             asked = replace(asked, top_logprobs=None)
         parts = pieces(asked, asked.items, behaviour.codes)
-        usage = usage_of(asked, parts)
-        if (limited := behaviour.limits.take(usage.total, time.monotonic())) is not None:
-            stats.limited += 1
-            return _error(429, limited.error(asked.model), {**behaviour.limits.headers(), **limited.headers()})
-        headers = behaviour.limits.headers()
-        stats.items += len(asked.items)
-        stats.tokens += usage.total
-        if behaviour.keeps_texts:
-            stats.texts.update([text for _, text in asked.items])
-        if seconds := behaviour.latency_seconds(len(asked.items)):
-            await asyncio.sleep(seconds)
+        texts = [text for _, text in asked.items]
+        if (refused := await self._admit(asked.model, texts, usage_of(asked, parts))) is not None:
+            return refused
         fault = behaviour.next_fault()
         if behaviour.keeps_texts and fault in {None, "swapped"}:
-            stats.answered.update([text for _, text in asked.items])
+            stats.answered.update(texts)
+        good = completion(asked, parts, stats.calls)
         if fault is None:
-            return _json(completion(asked, parts, stats.calls), stats.calls, headers)
+            return _json(good, stats.calls, behaviour.limits.headers())
         stats.faults[fault] += 1
-        return await self._fail(request, asked, fault)
+        return self._mangled(asked, fault) or await self._fail(request, good, fault)
 
-    async def _fail(self, request: web.BaseRequest, asked: Asked, fault: str) -> web.StreamResponse:
+    async def _decide(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer the decisions route. It has the faults of a whole call; those of a chat's reply leave it as it is."""
+        behaviour, stats = self.behaviour, self.stats
+        stats.calls += 1
+        if behaviour.key is not None and request.headers.get("Authorization") != f"Bearer {behaviour.key}":
+            return _error(*_ERRORS["401"])
+        try:
+            asked = read_decisions(await request.read())
+            good = decided(asked, behaviour.codes)
+        except (KeyError, TypeError, ValueError, LookupError) as error:
+            return _error(400, {"message": f"Not a request for decisions: {error!r}", "type": "invalid_request_error"})
+        if (refused := await self._admit(asked.model, [asked.text], asked.usage)) is not None:
+            return refused
+        fault = behaviour.next_fault()
+        if fault is None or fault in _CHAT_FAULTS:
+            if behaviour.keeps_texts:
+                stats.answered.update([asked.text])
+            return _json(good, stats.calls, behaviour.limits.headers())
+        stats.faults[fault] += 1
+        return await self._fail(request, good, fault)
+
+    async def _admit(self, model: str, texts: list[str], usage: Usage) -> web.Response | None:
+        """Count the call and take its time, or refuse it for a limit."""
+        behaviour, stats = self.behaviour, self.stats
+        if (limited := behaviour.limits.take(usage.total, time.monotonic())) is not None:
+            stats.limited += 1
+            return _error(429, limited.error(model), {**behaviour.limits.headers(), **limited.headers()})
+        stats.items += len(texts)
+        stats.tokens += usage.total
+        if behaviour.keeps_texts:
+            stats.texts.update(texts)
+        if seconds := behaviour.latency_seconds(len(texts)):
+            await asyncio.sleep(seconds)
+        return None
+
+    def _mangled(self, asked: Asked, fault: str) -> web.Response | None:
+        """Return a chat's reply with that fault inside, or None for a fault of the whole call."""
         number, rule = self.stats.calls, self.behaviour.codes
-        good = completion(asked, pieces(asked, asked.items, rule), number)
         if fault in MANGLES:
             return _json(completion(asked, pieces(asked, MANGLES[fault](list(asked.items)), rule), number), number)
+        if fault == "truncated":
+            return _json(completion(asked, pieces(asked, asked.items, rule), number, finish="length", cut=20), number)
+        if fault == "refusal":
+            refused = orjson.loads(completion(asked, pieces(asked, asked.items, rule), number))
+            refused["choices"][0]["message"] = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
+            return _json(orjson.dumps(refused), number)
+        return None
+
+    async def _fail(self, request: web.BaseRequest, good: bytes, fault: str) -> web.StreamResponse:
         if fault in _ERRORS:
             response = _error(*_ERRORS[fault])
             if fault == "429" and self.behaviour.retry_after is not None:
                 response.headers["Retry-After"] = str(self.behaviour.retry_after)
             return response
         match fault:
-            case "truncated":
-                return _json(completion(asked, pieces(asked, asked.items, rule), number, finish="length", cut=20), number)
             case "cut_body":
-                return _json(good[: len(good) // 2], number)
-            case "refusal":
-                refused = orjson.loads(good)
-                refused["choices"][0]["message"] = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
-                return _json(orjson.dumps(refused), number)
+                return _json(good[: len(good) // 2], self.stats.calls)
             case "html":
                 return web.Response(text="<html><body>Please log in.</body></html>", content_type="text/html")
             case "hang":
@@ -286,6 +322,7 @@ def main() -> None:
     parser.add_argument("--codes", choices=["first", "hash"], default="first")
     parser.add_argument("--no-logprobs", action="store_true", help="ignore `logprobs`, as some routes do")
     parser.add_argument("--no-json-schema", action="store_true", help="refuse `json_schema`, as some routes do")
+    parser.add_argument("--decisions", action="store_true", help="answer `POST /v1/decisions` too")
     parser.add_argument("--no-texts", action="store_true", help="do not count per text: for millions of them")
     parser.add_argument("--key", help="refuse every other API key with 401")
     parser.add_argument("--fault", action="append", default=[], metavar="MODE=PROBABILITY", help="may be repeated")
@@ -303,6 +340,7 @@ def main() -> None:
         codes=wanted.codes,
         logprobs=not wanted.no_logprobs,
         json_schema=not wanted.no_json_schema,
+        decisions=wanted.decisions,
         key=wanted.key,
         keeps_texts=not wanted.no_texts,
         faults=faults,
