@@ -5,6 +5,7 @@ Knows the events' headers and the commit map, and nothing of how a worker works.
     I1  every input record has exactly one terminal event, and every event an input record
     I2  no event id is there twice
     I3  a read_committed reader sees what the log says is committed: nothing aborted, and all the rest
+        in a run without any fault nothing is aborted at all: lanes do not disturb each other
     I4  what is committed (position and map) is exactly what was published
     I5  no commit takes back what an earlier one said
     I6  in each output partition, the events of one Kafka key (or of one input partition, or of none) are in input order
@@ -58,13 +59,14 @@ class Evidence:
 
     `fates` of the output partitions' records, by the brokers' own files. `commits` of the group, in the order in which they
     took effect, `sampled` what a client was told of them now and then. `second` is what another reader saw of each output
-    partition: offsets and digests, in order.
+    partition: offsets and digests, in order; None without one. `calm` says that nothing was made to fail.
     """
 
     fates: Mapping[Partition, Fate]
     commits: Sequence[Committed]
-    second: Mapping[Partition, Sequence[tuple[int, int]]]
+    second: Mapping[Partition, Sequence[tuple[int, int]]] | None = None
     sampled: Sequence[Committed] = ()
+    calm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Verdict:
     hidden: Finding = Finding()
     regressed: Finding = Finding()
     disagreed: Finding = Finding()
+    disturbed: Finding = Finding()
 
     @property
     def findings(self) -> dict[str, Finding]:
@@ -172,12 +175,16 @@ def _by_evidence(outputs: Sequence[Record], evidence: Evidence) -> dict[str, Fin
         first.setdefault(event.partition, []).append((event.offset, digest(event)))
     seen = {(partition, offset) for partition, found in first.items() for offset, _ in found}
     committed = {(partition, offset) for partition, fate in evidence.fates.items() for offset in fate.committed}
-    places = sorted(first.keys() | evidence.second.keys())
+    second = first if evidence.second is None else evidence.second
+    wasted = [(partition, offset) for partition, fate in evidence.fates.items() for offset in fate.aborted]
     return {
         "aborted": _finding(_named(origin) for origin in sorted(seen - committed)),
         "hidden": _finding(_named(origin) for origin in sorted(committed - seen)),
         "regressed": _finding([*_regressions(evidence.commits), *_regressions(evidence.sampled)]),
-        "disagreed": _finding(str(p) for p in places if first.get(p, []) != list(evidence.second.get(p, []))),
+        "disagreed": _finding(
+            str(p) for p in sorted(first.keys() | second.keys()) if first.get(p, []) != list(second.get(p, []))
+        ),
+        "disturbed": _finding(_named(origin) for origin in sorted(wasted) if evidence.calm),
     }
 
 

@@ -18,7 +18,7 @@ from schemas.calibration import Calibration
 from schemas.task import Task
 from topics.errors import LogUnavailable
 from topics.log import Log
-from workers.asking.model import Model, TryAgain
+from workers.asking.model import Broken, Model, Refused, TryAgain
 from workers.asking.route import Route, open_route
 from workers.exits import Exit, UserError
 from workers.health import HealthServer, Heartbeat, Readiness
@@ -137,7 +137,7 @@ async def _open(worker: Worker, task: Task) -> Route:
     match route:
         case Route():
             return route
-        case TryAgain(why=why):
+        case TryAgain(why=why) | Refused(why=why) | Broken(why=why):  # the last two: a gateway in trouble, or a mood
             raise ModelUnavailableError(f"the model at {worker.settings.model.base_url} cannot be asked: {why}")
         case fault:
             raise UserError(f"the model at {worker.settings.model.base_url} cannot be used: {fault.why}", Exit.MODEL)

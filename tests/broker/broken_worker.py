@@ -3,10 +3,14 @@
 Never imported by the product; a run of it must make the checker fail, or the checker proves nothing.
 """
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
 
+from topics.kafka.producer import Producer
+from topics.kafka.reaper import retrieve
+from topics.lane import Lane
 from topics.lane_facts import LaneRules
 from topics.ledger import Ledger
 from topics.record import Partition
@@ -27,8 +31,56 @@ def transactional_id_per_process() -> None:
     LaneRules.transactional_id = transactional_id  # type: ignore[method-assign]  # this is the crime
 
 
+def one_transactional_id() -> None:
+    """Share one id among all partitions, so that opening a writer fences every other lane."""
+    LaneRules.transactional_id = lambda rules, partition: f"{rules.app}.{rules.group}"  # type: ignore[method-assign]  # this is the crime
+
+
+def sends_not_awaited() -> None:
+    """Commit without looking at what became of the sends: aiokafka commits although one failed."""
+
+    async def send(producer, packets):
+        for packet in packets:
+            packet.batch.close()
+            future = await producer.aiokafka.send_batch(packet.batch, packet.topic, partition=packet.partition)
+            future.add_done_callback(retrieve)
+
+    Producer.send = send  # type: ignore[method-assign]  # this is the crime
+
+
+def offsets_before_fence() -> None:
+    """Read what is committed before the writer is opened: the owner before us may still commit in between.
+
+    The pause makes the gap long, and what was read is kept should the activation begin anew meanwhile.
+    """
+    known = {}
+
+    async def fence_and_read(lane):
+        lane._drop_writer()
+        if lane.partition not in known:
+            known[lane.partition] = await lane._read_past()
+            await asyncio.sleep(6)
+        writer = lane._new_writer()
+        try:
+            await writer.open()
+        except BaseException:
+            writer.discard()
+            raise
+        lane._writer = writer
+        return known.pop(lane.partition)
+
+    Lane._fence_and_read = fence_and_read  # type: ignore[method-assign]  # this is the crime
+
+
 CRIMES: Mapping[str, Callable[[], None]] = {
-    crime.__name__: crime for crime in (position_from_received, transactional_id_per_process)
+    crime.__name__: crime
+    for crime in (
+        position_from_received,
+        transactional_id_per_process,
+        one_transactional_id,
+        sends_not_awaited,
+        offsets_before_fence,
+    )
 }
 
 if __name__ == "__main__":

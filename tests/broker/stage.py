@@ -6,7 +6,7 @@ Offsets and members are asked with aiokafka's own clients, not with the product'
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from tests import checker
 from tests.kafka_fixtures import make_topic
+from tests.log_truth import commits, fates
 from topics.record import Committed, Headers, Partition, Position, Record
 
 TASK = """\
@@ -161,19 +162,33 @@ class Stage:
         self,
         promise: checker.Promise = checker.Promise.EXACTLY_ONCE,
         order: Literal["key", "partition", "none"] = "key",
+        evidence: checker.Evidence | None = None,
     ) -> checker.Verdict:
         """Return the checker's verdict; call it when the workers have come to rest."""
         inputs, outputs = await self.read(self.source), await self.read(*self.outputs)
-        return checker.judge(inputs, outputs, await self.committed(), promise=promise, order=order)
+        return checker.judge(inputs, outputs, await self.committed(), promise=promise, order=order, evidence=evidence)
+
+    def evidence(self, replicas: Sequence[Path], *, calm: bool = False) -> checker.Evidence:
+        """Return what the brokers' data folders say of the run."""
+        history = [c for c in commits(replicas, self.group) if c.position.partition.topic == self.source]
+        return checker.Evidence({place: fates(replicas, place) for place in self.output_places()}, history, calm=calm)
 
 
-async def set_stage(bootstrap: str, folder: Path, partitions: int = 6, *, replicas: int = 1, **source_settings: str) -> Stage:
+async def set_stage(
+    bootstrap: str,
+    folder: Path,
+    partitions: int = 6,
+    *,
+    replicas: int = 1,
+    output_settings: Mapping[str, str] | None = None,
+    **source_settings: str,
+) -> Stage:
     """Make the topics and write the task."""
     stage = Stage(bootstrap, folder, f"run-{uuid4().hex[:8]}", partitions)
     async with admin_of(bootstrap) as admin:
         await make_topic(admin, stage.source, partitions, replicas, source_settings)
         for topic in stage.outputs:
-            await make_topic(admin, topic, OUTPUT_PARTITIONS, replicas)
+            await make_topic(admin, topic, OUTPUT_PARTITIONS, replicas, dict(output_settings or {}))
     stage.write_task()
     return stage
 

@@ -12,13 +12,15 @@ from aiokafka.errors import KafkaError
 
 from tests.broker.stage import Stage, admin_of
 from tests.broker.workers_under_test import STOP_SECONDS, Crew, Worker
-from tests.chaos.schedule import Fault, Kind
+from tests.chaos.schedule import BROKER_WIRES, MODEL_WIRES, Fault, Kind
+from tests.chaos.toxiproxy import Toxiproxy
 from tests.fakes.model_process import FakeModel
-from tests.helpers import until_true
+from tests.helpers import until, until_true
 from topics.embedded import EmbeddedKafka
 from topics.embedded.node import Node
 from topics.lane_facts import transactional_id
 
+MODEL_WIRE = "model"
 _ANSWER_SECONDS, _TRY_SECONDS = 60.0, 4.0
 MODEL_MODES: dict[Kind, dict[str, Any]] = {
     Kind.MODEL_429: {"mode": "429", "probability": 0.7},
@@ -58,6 +60,7 @@ class Nemesis:
     model: FakeModel
     crew: Crew
     clock: Callable[[], float]
+    proxy: Toxiproxy | None
     applied: list[Applied] = field(default_factory=list)
     under_way: set[Kind] = field(default_factory=set)
     killed: set[Worker] = field(default_factory=set)
@@ -95,6 +98,10 @@ class Nemesis:
                 return await self._roll()
             case Kind.PARTITION_ADDED:
                 return await self._add_partition()
+            case kind if kind in BROKER_WIRES:
+                return await self._spoil_wire(fault, broker_wire(fault.pick % len(self.kafka.nodes) + 1))
+            case kind if kind in MODEL_WIRES:
+                return await self._spoil_wire(fault, MODEL_WIRE)
             case _:
                 return await self._spoil_model(fault)
 
@@ -126,8 +133,9 @@ class Nemesis:
         return ", ".join(guest.name for guest in guests)
 
     async def _leave(self, worker: Worker) -> None:
-        await asyncio.to_thread(worker.until_logged, "started", STOP_SECONDS)
-        await asyncio.to_thread(worker.stop, STOP_SECONDS)
+        await until(lambda: worker.lines("started") or not worker.running, STOP_SECONDS, 0.2)
+        if worker.running:  # else it ended by itself, which is told at the end
+            await asyncio.to_thread(worker.stop, STOP_SECONDS)
 
     def _victim(self, fault: Fault) -> Worker:
         running = self.crew.running
@@ -188,6 +196,27 @@ class Nemesis:
         finally:
             await asyncio.to_thread(self.model.control, mode="ok")
         return f"{wanted['probability']:.0%} of calls"
+
+    async def _spoil_wire(self, fault: Fault, name: str) -> str:
+        proxy = self.proxy
+        if proxy is None:
+            raise RuntimeError(f"{fault.kind} needs a proxy")
+        match fault.kind:
+            case Kind.BROKER_WIRE_SLOW | Kind.MODEL_WIRE_SLOW:
+                await asyncio.to_thread(proxy.poison, name, "latency", latency=150, jitter=100)
+            case Kind.BROKER_WIRE_RESET | Kind.MODEL_WIRE_RESET:
+                await asyncio.to_thread(proxy.poison, name, "reset_peer", timeout=20)
+            case _:
+                await asyncio.to_thread(proxy.cut, name)
+        try:
+            await asyncio.sleep(fault.seconds)
+        finally:
+            await asyncio.to_thread(proxy.heal, name)
+        return name
+
+
+def broker_wire(node_id: int) -> str:
+    return f"broker-{node_id}"
 
 
 @asynccontextmanager

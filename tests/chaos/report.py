@@ -2,10 +2,11 @@
 
 import statistics
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tests.chaos.run import RECOVERY_SECONDS, Outcome, seconds_or_never
+from tests.chaos.schedule import BROKER_WIRES, MODEL_WIRES
 
 INVARIANTS = {
     "I1 one terminal event per input": ("lost", "doubled", "alien"),
@@ -27,7 +28,9 @@ def table(outcome: Outcome) -> str:
     ]
     lines[0] += f"{verdict.events:,} events, {outcome.aborted_records:,} aborted records, {outcome.commits:,} commits"
     counts = Counter(fault.kind for fault in outcome.applied)
-    lines += ["", f"{len(outcome.applied)} faults", *[f"  {count:4}  {kind}" for kind, count in sorted(counts.items())], ""]
+    lines += ["", f"{len(outcome.applied)} faults", *[f"  {count:4}  {kind}" for kind, count in sorted(counts.items())]]
+    lines += [f"  {len((*BROKER_WIRES, *MODEL_WIRES))} kinds skipped: {outcome.skipped}"] if outcome.skipped else []
+    lines.append("")
     slowest = sorted(zip(outcome.applied, outcome.recoveries, strict=True), key=lambda pair: -(pair[1] or 1e9))[:3]
     lines += [f"slowest: {seconds_or_never(s)} after {f.kind} ({f.whom}, {f.began:.0f} to {f.ended:.0f} s)" for f, s in slowest]
     lines.append(f"asked again after an answer: {outcome.reasked:,} items, at most {outcome.reasked_most:,}")
@@ -49,8 +52,9 @@ def table(outcome: Outcome) -> str:
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return the whole outcome as JSON's types."""
-    plain = asdict(outcome)
-    del plain["plan"]["lanes"]
+    plain = asdict(replace(outcome, plan=replace(outcome.plan, lanes=()), verdict=replace(outcome.verdict, by_topic={})))
+    plain["plan"] = {"seconds": outcome.plan.seconds, "messages": outcome.plan.messages, "seed": outcome.plan.seed}
+    plain["verdict"]["by_topic"] = dict(outcome.verdict.by_topic)
     counts = Counter(str(fault.kind) for fault in outcome.applied)
     return {**plain, "faults": dict(counts), "complaints": outcome.complaints, "kept": not outcome.complaints}
 

@@ -1,23 +1,27 @@
 """One chaos run: stage, workers, model, load, faults, rest, judgement."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 from tests.broker.stage import set_stage, ticket
-from tests.broker.workers_under_test import Crew, worker_settings
-from tests.chaos.nemesis import Applied, Nemesis
+from tests.broker.workers_under_test import PRODUCT, Crew, worker_settings
+from tests.chaos.nemesis import MODEL_WIRE, Applied, Nemesis, broker_wire
 from tests.chaos.recovery import longest_standstill_seconds, recovery_seconds
-from tests.chaos.schedule import LANES, Fault, Kind, LaneOfFaults, lane_of, schedule
+from tests.chaos.schedule import BROKER_WIRES, LANES, MODEL_WIRES, WITHOUT_WIRES, Fault, Kind, LaneOfFaults, lane_of, schedule
+from tests.chaos.toxiproxy import NoToxiproxyError, Toxiproxy, binary
 from tests.chaos.traffic import KEYS, Load, Sampler, Tail, offset_and_digest, slim
-from tests.checker import Evidence, Verdict, judge
+from tests.checker import Verdict, judge
 from tests.fakes.model_process import FakeModel
 from tests.helpers import until_true
-from tests.log_truth import Fate, commits, fates
 from topics.embedded import EmbeddedKafka
+from topics.embedded.configuration import Door
+from topics.embedded.ports import free_ports
 from topics.record import Partition, Record
 
 WORKERS = 3
@@ -28,6 +32,15 @@ RECOVERY_SECONDS = 20.0
 DRAIN_SECONDS = 90.0
 BEGIN_SECONDS = 5.0
 CALM_SECONDS = 25.0  # at the end of the load, without faults: recovery is measured there
+NODES = 3
+WORKER = {
+    "model__timeout_seconds": 5,
+    "model__concurrency": CALLS,
+    "batching__max_items": ITEMS,
+    "delivery__commit_seconds": COMMIT_SECONDS,
+    "stop_seconds": 15,
+}
+BROKEN = "tests.broker.broken_worker"
 Report = Callable[[str], None]
 
 
@@ -39,6 +52,7 @@ class Plan:
     messages: int
     seed: int
     lanes: Sequence[LaneOfFaults] = LANES
+    broken: str | None = None  # a rule of `tests.broker.broken_worker`
 
     @property
     def rate(self) -> float:
@@ -65,6 +79,7 @@ class Outcome:
     reasked_most: int
     standstill_seconds: float
     ends: Sequence[str]  # of workers that ended as they should not
+    skipped: str = ""  # why there were no faults of the wires
 
     @property
     def last_recovery(self) -> float | None:
@@ -92,25 +107,41 @@ def seconds_or_never(seconds: float | None) -> str:
 
 
 async def play(plan: Plan, folder: Path, report: Report) -> Outcome:
-    """Set the stage in the folder, run the plan to its end, and judge. Nothing is left running."""
-    kafka = EmbeddedKafka(folder, nodes=3, name="chaos")
+    """Set the stage in the folder, run the plan to its end, and judge. Nothing is left running.
+
+    Without a proxy the faults of the wires are left out, and the outcome says why.
+    """
+    try:
+        program = await asyncio.to_thread(binary)
+    except NoToxiproxyError as error:
+        report(f"{len((*BROKER_WIRES, *MODEL_WIRES))} kinds of faults are skipped: {error}")
+        return replace(await _play(replace(plan, lanes=WITHOUT_WIRES), folder, report, None), skipped=str(error))
+    with Toxiproxy(program, folder / "toxiproxy.log") as proxy:
+        return await _play(plan, folder, report, proxy)
+
+
+async def _play(plan: Plan, folder: Path, report: Report, proxy: Toxiproxy | None) -> Outcome:
+    ports = free_ports(2 * NODES + 1, seed=os.getpid() + 1)
+    doors = {number + 1: Door(ports[2 * number], ports[2 * number + 1]) for number in range(NODES)}
+    kafka = EmbeddedKafka(folder, nodes=NODES, name="chaos", doors=doors)
     try:
         await asyncio.to_thread(kafka.start, report)
-        stage = await set_stage(kafka.bootstrap, folder, PARTITIONS, replicas=3)
+        stage = await set_stage(kafka.bootstrap, folder, PARTITIONS, replicas=NODES)
         with FakeModel("--latency-ms", "20", "--jitter-ms", "60", "--codes", "hash", "--seed", str(plan.seed)) as model:
-            settings = worker_settings(
-                stage,
-                model.base_url,
-                model__timeout_seconds=5,
-                model__concurrency=CALLS,
-                batching__max_items=ITEMS,
-                delivery__commit_seconds=COMMIT_SECONDS,
-                stop_seconds=15,
-            )
-            with Crew(stage, settings, WORKERS) as crew:
+            brokers, model_url = kafka.bootstrap, model.base_url
+            if proxy is not None:
+                for number, door in doors.items():
+                    proxy.add(broker_wire(number), door.advertised_port, door.port)
+                proxy.add(MODEL_WIRE, ports[-1], model.port)
+                brokers = ",".join(f"127.0.0.1:{door.advertised_port}" for door in doors.values())
+                model_url = f"http://127.0.0.1:{ports[-1]}/v1"
+            settings = worker_settings(stage, model_url, **WORKER, kafka__brokers=brokers)
+            if plan.broken is not None:
+                settings["BROKEN_RULE"] = plan.broken
+            with Crew(stage, settings, WORKERS, module=PRODUCT if plan.broken is None else BROKEN) as crew:
                 await stage.until_members(WORKERS)
                 started = time.monotonic()
-                nemesis = Nemesis(kafka, stage, model, crew, lambda: time.monotonic() - started)
+                nemesis = Nemesis(kafka, stage, model, crew, lambda: time.monotonic() - started, proxy)
                 return await _Run(plan, nemesis, report).play()
     finally:
         await asyncio.to_thread(kafka.destroy)
@@ -180,12 +211,15 @@ class _Run:
     def _most_reasked(self, standstill: float) -> int:
         """Return the bound: calls in flight at each crash or rebalance, and a commit interval's messages at each crash.
 
-        While no transaction can be committed, the interval lasts as long as that.
+        While no transaction can be committed, the interval lasts as long as that. A bad wire to the model loses answers for
+        as long as it is bad: all calls in flight, and again after each second.
         """
         nemesis = self._nemesis
         crashes = sum(fault.kind in {Kind.WORKER_KILL, Kind.WORKER_FREEZE} for fault in nemesis.applied)
         between = self._plan.rate * (COMMIT_SECONDS + standstill)
-        return (crashes + nemesis.crew.joins()) * CALLS * ITEMS + int(crashes * between)
+        bad_seconds = [ceil(fault.ended - fault.began) + 1 for fault in nemesis.applied if fault.kind in MODEL_WIRES]
+        losses = crashes + nemesis.crew.joins() + WORKERS * sum(bad_seconds)
+        return losses * CALLS * ITEMS + int(crashes * between)
 
     async def _judge(
         self, outputs: Sequence[Record], second: Mapping[Partition, Sequence[tuple[int, int]]], ends: Sequence[str]
@@ -195,10 +229,9 @@ class _Run:
         await nemesis.until_in_sync()
         inputs = await stage.read(stage.source)
         replicas = [node.folder / "data" for node in nemesis.kafka.nodes]
-        known: dict[Partition, Fate] = {place: fates(replicas, place) for place in stage.output_places()}
-        history = [c for c in commits(replicas, stage.group) if c.position.partition.topic == stage.source]
+        evidence = replace(stage.evidence(replicas), second=second, sampled=self._sampler.history)
         committed = await stage.committed()
-        verdict = judge(inputs, outputs, committed, evidence=Evidence(known, history, second, self._sampler.history))
+        verdict = judge(inputs, outputs, committed, evidence=evidence)
         arrived = {record.value for record in inputs}
         applied = sorted(nemesis.applied, key=lambda fault: fault.began)
         standstill = longest_standstill_seconds(samples)
@@ -210,8 +243,8 @@ class _Run:
             recoveries=[recovery_seconds(samples, fault.ended, self._plan.rate) for fault in applied],
             acknowledged=len(load.acknowledged),
             acknowledged_and_missing=sum(ticket(i, KEYS).value not in arrived for i in load.acknowledged),
-            aborted_records=sum(len(fate.aborted) for fate in known.values()),
-            commits=len(history),
+            aborted_records=sum(len(fate.aborted) for fate in evidence.fates.values()),
+            commits=len(evidence.commits),
             reasked=nemesis.model.stats()["answered_again"],
             reasked_most=self._most_reasked(standstill),
             standstill_seconds=standstill,

@@ -21,6 +21,12 @@ class Kind(StrEnum):
     GROUP_COORDINATOR_KILL = "group coordinator killed"
     TRANSACTION_COORDINATOR_KILL = "transaction coordinator killed"
     PARTITION_ADDED = "partition added"
+    BROKER_WIRE_SLOW = "wire to a broker: latency"
+    BROKER_WIRE_RESET = "wire to a broker: resets"
+    BROKER_WIRE_CUT = "wire to a broker: cut"
+    MODEL_WIRE_SLOW = "wire to the model: latency"
+    MODEL_WIRE_RESET = "wire to the model: resets"
+    MODEL_WIRE_CUT = "wire to the model: cut"
     MODEL_429 = "model: 429"
     MODEL_429_WITH_HEADER = "model: 429 with Retry-After"
     MODEL_500 = "model: 500"
@@ -58,7 +64,9 @@ class LaneOfFaults:
     most: int = 1_000
 
 
-MODEL_KINDS = tuple(kind for kind in Kind if kind.name.startswith("MODEL_"))
+BROKER_WIRES = (Kind.BROKER_WIRE_SLOW, Kind.BROKER_WIRE_RESET, Kind.BROKER_WIRE_CUT)
+MODEL_WIRES = (Kind.MODEL_WIRE_SLOW, Kind.MODEL_WIRE_RESET, Kind.MODEL_WIRE_CUT)
+MODEL_KINDS = tuple(kind for kind in Kind if kind.name.startswith("MODEL_") and kind not in MODEL_WIRES)
 WORKERS = LaneOfFaults(
     "workers",
     {
@@ -81,7 +89,10 @@ BROKERS = LaneOfFaults(
 )
 TOPICS = LaneOfFaults("topics", {Kind.PARTITION_ADDED: (1, 2)}, pause=(40, 60), most=3)
 MODEL = LaneOfFaults("model", dict.fromkeys(MODEL_KINDS, (2, 5)), pause=(3, 7))
-LANES = (WORKERS, BROKERS, TOPICS, MODEL)
+WIRES_TO_BROKERS = LaneOfFaults("wires to brokers", dict.fromkeys(BROKER_WIRES, (1, 6)), pause=(10, 20))
+WIRES_TO_MODEL = LaneOfFaults("wires to the model", dict.fromkeys(MODEL_WIRES, (1, 5)), pause=(10, 20))
+WITHOUT_WIRES = (WORKERS, BROKERS, TOPICS, MODEL)
+LANES = (*WITHOUT_WIRES, WIRES_TO_BROKERS, WIRES_TO_MODEL)
 
 
 def schedule(seed: int, begin_seconds: float, end_seconds: float, lanes: Sequence[LaneOfFaults] = LANES) -> tuple[Fault, ...]:

@@ -50,6 +50,7 @@ class History:
         self.committed = {p: Committed(Position.restored(p, 18), encode(18, [19])) for p in SOURCES}
         self.commits = [commit(p, *rest) for p in SOURCES for rest in ((5, [7]), (5, [7, 9]), (8, [9]), (18, [19]))]
         self.sampled = self.commits[::2]
+        self.calm = False
         self.second = {}
         for place in {out.partition for out in self.outputs}:
             self.second[place] = [(out.offset, digest(out)) for out in self.outputs if out.partition == place]
@@ -61,7 +62,7 @@ class History:
         return judge(self.inputs, self.outputs, self.committed, **promises)
 
     def judge_with_evidence(self):
-        evidence = Evidence(self.fates, self.commits, self.second, self.sampled)
+        evidence = Evidence(self.fates, self.commits, self.second, self.sampled, self.calm)
         return judge(self.inputs, self.outputs, self.committed, evidence=evidence)
 
 
@@ -212,7 +213,12 @@ def show_another_reader_one_twice(history):
     history.second[OUT].append(history.second[OUT][-1])
 
 
+def abort_though_nothing_failed(history):
+    history.calm = True
+
+
 CRIMES_BY_EVIDENCE = {
+    abort_though_nothing_failed: {"disturbed"},
     show_what_was_aborted: {"aborted"},
     show_what_is_undecided: {"aborted"},
     hide_what_is_committed: {"hidden"},

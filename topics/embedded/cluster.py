@@ -5,14 +5,14 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from topics.embedded import ports, runtime, state
-from topics.embedded.configuration import server_properties
+from topics.embedded.configuration import Door, server_properties
 from topics.embedded.errors import EmbeddedKafkaError
 from topics.embedded.node import READY_SECONDS, STOP_SECONDS, Node
 from topics.embedded.runtime import Guard, Runtime
@@ -36,8 +36,12 @@ class EmbeddedKafka:
     unless they are started detached. All methods block; used by one thread at a time.
     """
 
-    def __init__(self, root: Path | None = None, nodes: int = 1, name: str = "default") -> None:
+    def __init__(
+        self, root: Path | None = None, nodes: int = 1, name: str = "default", doors: Mapping[int, Door] | None = None
+    ) -> None:
+        """`doors` are second listeners by node id, for clients behind a proxy."""
         self._set_up((root or Path()) / ".nanotriage", nodes, name)
+        self._doors.update(doors or {})
 
     @classmethod
     def in_data(cls, data: Path, nodes: int | None = None, name: str = "default") -> Self:
@@ -55,6 +59,7 @@ class EmbeddedKafka:
         if "," in str(self.folder):
             raise EmbeddedKafkaError(f"Kafka cannot keep data in {self.folder}; choose a folder without a comma.")
         self._size = nodes
+        self._doors: dict[int, Door] = {}
         self._state: ClusterState | None = None
         self._nodes: tuple[Node, ...] = ()
         self._pipe: tuple[int, int] | None = None
@@ -98,7 +103,8 @@ class EmbeddedKafka:
             guard = None if detached else self._guard()
             down = [node for node in self._nodes if not node.alive()]
             for node in self._nodes:
-                node.prepare(program, guard, server_properties(cluster, node.state, node.folder / "data"))
+                door = self._doors.get(node.state.node_id)
+                node.prepare(program, guard, server_properties(cluster, node.state, node.folder / "data", door))
             if down:
                 report(f"Starting Kafka {runtime.kafka_version()} with {_count(self._size)}")
             try:

@@ -1,6 +1,7 @@
 """The configuration of a node: Kafka's settings and the Java machine's options, as pure functions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from topics.embedded.state import ClusterState, NodeState
@@ -8,9 +9,24 @@ from topics.embedded.state import ClusterState, NodeState
 MESSAGE_MAX_BYTES = 1_048_588  # Kafka's default: a batch of one MiB with its overhead
 
 
-def server_properties(cluster: ClusterState, node: NodeState, data: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A second listener of a node: the port it listens on, and the port its clients are told to come to, a proxy's."""
+
+    port: int
+    advertised_port: int
+
+
+def server_properties(cluster: ClusterState, node: NodeState, data: Path, door: Door | None = None) -> str:
     """Return `server.properties` of a node that is broker and controller in one (KRaft combined mode)."""
     size = len(cluster.nodes)
+    protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
+    listeners = f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}"
+    advertised = f"PLAINTEXT://127.0.0.1:{node.port}"
+    if door is not None:
+        protocols += ",DOOR:PLAINTEXT"
+        listeners += f",DOOR://127.0.0.1:{door.port}"
+        advertised += f",DOOR://127.0.0.1:{door.advertised_port}"
     minimum_in_sync = max(1, size - 1)
     settings: dict[str, object] = {
         "process.roles": "broker,controller",
@@ -18,9 +34,9 @@ def server_properties(cluster: ClusterState, node: NodeState, data: Path) -> str
         "controller.quorum.voters": ",".join(f"{n.node_id}@127.0.0.1:{n.controller_port}" for n in cluster.nodes),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "listeners": f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{node.port}",
+        "listener.security.protocol.map": protocols,
+        "listeners": listeners,
+        "advertised.listeners": advertised,
         "log.dirs": data,
         # Topics are made on purpose, with the cluster's redundancy.
         "auto.create.topics.enable": "false",
