@@ -79,7 +79,8 @@ class KafkaSettings(Section):
     cert_file: Path | None = Field(default=None, description="PEM file of our own certificate (mutual TLS)")
     key_file: Path | None = Field(default=None, description="PEM file of our certificate's private key")
     group_instance_id: GroupName | None = Field(
-        default=None, description="static membership (KIP-345): unique and stable per worker"
+        default=None,
+        description="static membership (KIP-345): unique per worker; a stopped one keeps its partitions for a session",
     )
     session_timeout_seconds: float = Field(
         default=15, ge=6, le=1800, description="a worker silent for so long loses its partitions"

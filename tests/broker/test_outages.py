@@ -1,6 +1,7 @@
 """Outages with the real command line: the broker or the model is away, at start or later, and nothing is lost, doubled or dead."""
 
 import asyncio
+import signal
 import time
 
 import orjson
@@ -206,6 +207,31 @@ async def test_a_stop_publishes_what_was_asked(bootstrap, tmp_path):
         texts = model.stats(texts=True)["texts"]
         assert max(count for text, count in texts.items() if text.startswith("please cancel")) == 1
     await all_labelled(stage, 1_000)
+
+
+async def test_a_second_signal_ends_at_once_and_loses_nothing(bootstrap, tmp_path):
+    """While the first SIGTERM waits for a model that hangs, the second one kills; the heir does the rest, and nothing is doubled."""
+    stage = await set_stage(bootstrap, tmp_path, 3)
+    await stage.send(tickets(600, keys=50))
+    with (
+        FakeModel("--latency-ms", "20") as model,
+        Crew(stage, worker_settings(stage, model.base_url, **PACE, stop_seconds=60), 1) as crew,
+    ):
+        (worker,) = crew.everybody
+        await stage.until_progress(100, 60)
+        model.control(mode="hang")
+        await until(lambda: model.stats()["in_flight"] >= 2, 10)
+        worker.process.send_signal(signal.SIGTERM)
+        await until(lambda: worker.lines("stopping"), 10)
+        started = time.monotonic()
+        assert worker.stop() == -signal.SIGTERM
+        assert time.monotonic() - started < 5
+        assert set((await stage.judge()).findings) == {"lost"}
+        model.control(mode="ok")
+        crew.add()
+        await stage.until_progress(600, 60)
+        assert crew.stop() == [Exit.OK]
+    await all_labelled(stage, 600)
 
 
 async def test_a_stop_keeps_its_deadline_though_the_model_hangs(bootstrap, tmp_path):

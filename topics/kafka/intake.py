@@ -19,6 +19,7 @@ from topics.kafka.questions import Questions, Seat
 from topics.kafka.reaper import Reaper, close_consumer, retrieve
 from topics.kafka.rebalance import Assignment, Rebalances
 from topics.kafka.settings import IntakeTimings
+from topics.kafka.static_member import StaticMember
 from topics.log import AssignmentListener
 from topics.record import Headers, Partition, Position, Record
 
@@ -60,6 +61,7 @@ class KafkaIntake:
         self._producers = producers
         self._group = member.group
         self._instance_id = member.instance_id
+        self._static = StaticMember(questions, member.group, member.instance_id) if member.instance_id else None
         self._consumer: AIOKafkaConsumer | None = None
         self._assignment = Assignment()
         self._fetching: asyncio.Task[None] | None = None
@@ -71,7 +73,7 @@ class KafkaIntake:
             if not await self._questions.partitions(topic):
                 raise missing_topic(topic)
         consumer = self._consumer = self._new_consumer()
-        rebalances = Rebalances(consumer, self._assignment, listener, self._timings.revoke)
+        rebalances = Rebalances(consumer, self._assignment, listener, self._timings.revoke, self._static)
         consumer.subscribe(list(topics), listener=rebalances)
         try:
             async with asyncio.timeout(self._timings.start):
@@ -97,6 +99,8 @@ class KafkaIntake:
             self._fetching.add_done_callback(retrieve)
         fetched = self._fetching
         await asyncio.wait({fetched}, timeout=wait_seconds)
+        if self._assignment.refused is not None:
+            raise self._assignment.refused
         if fetched.done():
             self._fetching = None
             await self._check(None if fetched.cancelled() else fetched.exception(), wait_seconds)
@@ -171,7 +175,10 @@ class KafkaIntake:
         if error is None:
             self._complained = False
             return
-        if (refused := refusal(error)) is not None:
+        refused = refusal(error)
+        if refused is None and self._static is not None:
+            refused = await self._static.replaced()
+        if refused is not None:
             raise refused from error
         if self._broken():
             raise LogUnavailable(f"the membership of group {self._group} broke: {error!r}") from error

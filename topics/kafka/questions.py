@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from aiokafka import errors
 from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.admin import DescribeGroupsRequest
 from aiokafka.protocol.commit import OffsetCommitRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
@@ -104,6 +105,20 @@ class Questions:
             return Committed(Position.restored(partition, fetched.offset), fetched.metadata)
 
         return await self._ask(ask, f"reading the committed offset of {partition}")
+
+    async def members(self, group: str) -> Sequence[str]:
+        """Return the ids of the group's members."""
+
+        async def ask(client: AIOKafkaClient) -> Sequence[str] | NotYet:
+            coordinator = await _coordinator(client, group)
+            if isinstance(coordinator, NotYet):
+                return coordinator
+            (described,) = (await client.send(coordinator, DescribeGroupsRequest([group]))).groups
+            code, _, _, _, _, rows, *_ = described
+            failed = _failure(code, group)
+            return [row[0] for row in rows] if failed is None else NotYet(f"the group's coordinator: {failed}")
+
+        return await self._ask(ask, f"reading the members of group {group}")
 
     async def commit(self, seat: Seat, committed: Committed) -> None:
         """Commit the position as this member. Raises WriterFenced when the group has moved on, LogUnavailable, LogRefused."""

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
+from topics.errors import LogRefused
+from topics.kafka.static_member import StaticMember
 from topics.log import AssignmentListener
 from topics.record import Partition, Record
 
@@ -17,6 +19,7 @@ class Assignment:
 
     def __init__(self) -> None:
         self.closed = False
+        self.refused: LogRefused | None = None  # why there will never be another
         self._ours: frozenset[Partition] = frozenset()
         self._sought: set[Partition] = set()
         self._held: dict[Partition, list[Record]] = {}
@@ -61,23 +64,29 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
     """Tells our listener. aiokafka swallows what a callback raises, and sends no heartbeat while "assigned" runs."""
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, assignment: Assignment, listener: AssignmentListener, revoke_seconds: float
+        self,
+        consumer: AIOKafkaConsumer,
+        assignment: Assignment,
+        listener: AssignmentListener,
+        revoke_seconds: float,
+        static: StaticMember | None,
     ) -> None:
         self._consumer = consumer
         self._assignment = assignment
         self._listener = listener
         self._revoke_seconds = revoke_seconds
+        self._static = static
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         del revoked  # aiokafka's is empty after a failed join; ours is what the listener was told of
         lost = self._assignment.replace(())
-        if not lost or self._assignment.closed:
+        if self._assignment.closed:
             return
-        try:
-            async with asyncio.timeout(self._revoke_seconds):
-                await self._listener.revoked(lost)
-        except TimeoutError:
-            _log.warning("giving up %d partitions took more than %.0f s", len(lost), self._revoke_seconds)
+        if lost:
+            await self._give_up(lost)
+        if self._static is not None and self._unknown() and (refused := await self._static.replaced()) is not None:
+            self._assignment.refused = refused
+            raise asyncio.CancelledError  # ends aiokafka's coordination, which would join again
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         if self._assignment.closed:
@@ -86,4 +95,17 @@ class Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka i
         self._consumer.pause(*assigned)
         gained = frozenset(Partition(partition.topic, partition.partition) for partition in assigned)
         self._assignment.replace(gained)
+        if self._static is not None:
+            self._static.member_id = self._consumer._coordinator.member_id  # noqa: SLF001  # see tests/contracts/test_aiokafka_private.py
         self._listener.assigned(gained)
+
+    async def _give_up(self, lost: Collection[Partition]) -> None:
+        try:
+            async with asyncio.timeout(self._revoke_seconds):
+                await self._listener.revoked(lost)
+        except TimeoutError:
+            _log.warning("giving up %d partitions took more than %.0f s", len(lost), self._revoke_seconds)
+
+    def _unknown(self) -> bool:
+        """Whether the coordinator said that it does not know us; an ordinary rebalance keeps the generation."""
+        return bool(self._consumer._coordinator.generation < 0)  # noqa: SLF001  # see the same
