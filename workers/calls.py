@@ -1,8 +1,9 @@
 """Calls: where asking meets limiting. A call waits for its permit, is made, and tells what it used. Decides nothing."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
 from schemas.message import Message
 from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refused, TooBig, Trouble, TryAgain
@@ -12,7 +13,18 @@ from workers.limiting.account import Ticket
 from workers.limiting.limiter import Limiter
 from workers.limiting.outcome import Abandoned, Answered, Failed, Limited, Outcome, Unused
 
+Hedge = Literal["first", "second"]
+Call = asyncio.Task[Answer | Fault]
 _ABANDONED: Outcome = Abandoned()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came back and the seconds that it took. `hedge` tells which of two calls won, where two were made."""
+
+    result: Answer | Fault
+    seconds: float
+    hedge: Hedge | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +59,63 @@ class Permit:
     ticket: Ticket
     waited_seconds: float
 
-    async def ask(self, question: Question) -> tuple[Answer | Fault, float]:
-        """Return what came back and the seconds that it took."""
-        calls, outcome = self.calls, _ABANDONED
-        started = calls.clock()
+    async def ask(self, question: Question) -> Asked:
+        """Make the call; a slow one is made a second time where hedging is on, and the first answer counts."""
+        calls, started = self.calls, self.calls.clock()
+        slow = calls.limiter.slow_seconds()
+        if slow is None:
+            outcome = _ABANDONED
+            try:
+                result = await calls.route.ask(question)
+                outcome = outcome_of(result, calls.clock() - started)
+            finally:
+                calls.limiter.report(self.ticket, outcome)
+            return Asked(result, calls.clock() - started, None)
+        first = self._start(question, self.ticket)
+        running = [first]
         try:
-            result = await calls.route.ask(question)
-            outcome = outcome_of(result)
+            await asyncio.wait(running, timeout=slow)
+            if not first.done() and (ticket := calls.limiter.hedge(self.ticket.tokens)) is not None:
+                running.append(self._start(question, ticket))
+            won = await _first_answered(running)
         finally:
-            calls.limiter.report(self.ticket, outcome)
-        return result, calls.clock() - started
+            for task in running:
+                task.cancel()
+        hedge: Hedge | None = None if len(running) == 1 else "first" if won is first else "second"
+        return Asked(won.result(), calls.clock() - started, hedge)
+
+    def _start(self, question: Question, ticket: Ticket) -> Call:
+        """Start a call that reports for itself, also when it is cancelled before it began."""
+        calls, started = self.calls, self.calls.clock()
+        task: Call = asyncio.ensure_future(calls.route.ask(question))
+
+        def ended(call: Call) -> None:
+            outcome = _ABANDONED if call.cancelled() or call.exception() else outcome_of(call.result(), calls.clock() - started)
+            calls.limiter.report(ticket, outcome)
+
+        task.add_done_callback(ended)
+        return task
 
     def unused(self) -> None:
         """Give everything back: there is nothing to ask any more."""
         self.calls.limiter.report(self.ticket, Unused())
 
 
-def outcome_of(result: Answer | Fault) -> Outcome:
+async def _first_answered(calls: Sequence[Call]) -> Call:
+    """Return the call that is answered first, or the last to fail."""
+    pending = set(calls)
+    while True:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for call in done:
+            if not pending or isinstance(call.result(), Answer):
+                return call
+
+
+def outcome_of(result: Answer | Fault, seconds: float | None = None) -> Outcome:
     """Return what a result means for the limits. A fault of a text or of the account is an answer: the provider works."""
     match result:
         case Answer(usage=usage, allowances=allowances):
-            return Answered(usage.input + usage.output or None, allowances)
+            return Answered(usage.input + usage.output or None, allowances, seconds)
         case TryAgain(after_seconds=seconds, trouble=Trouble.FAULT, allowances=allowances):
             return Failed(seconds, allowances)
         case TryAgain(after_seconds=seconds, trouble=trouble, allowances=allowances):

@@ -21,6 +21,7 @@ NAMESPACE = "nanotriage"
 Outcome = Literal["labelled", "escalated", "dead"]
 Closed = Literal["count", "tokens", "linger", "free_slot", "drain"]
 CallOutcome = Literal["answer", "try_again", "too_big", "refused", "broken", "barred"]
+HedgeWon = Literal["first", "second"]
 TokenKind = Literal["input", "cached", "output"]
 CommitResult = Literal["committed", "replaced", "fenced"]
 
@@ -71,6 +72,9 @@ class Metrics:
     batch_items = Declared(Histogram, "batch_items", "Messages in a batch.", ("task",), "messages", ITEMS)
     batch_size = Declared(Gauge, "batch_size", "Messages that a batch should hold now.", ("task",), "messages")
     model_calls = Declared(Counter, "model_calls", "Calls of the model, by what came back.", ("task", "outcome"), "calls")
+    model_calls_hedged = Declared(
+        Counter, "model_calls_hedged", "Slow calls made a second time, by which was answered first.", ("task", "won"), "calls"
+    )
     model_call_seconds = Declared(Histogram, "model_call_seconds", "Time of a call.", ("task",), "seconds", CALL_SECONDS)
     model_tokens = Declared(
         Counter, "model_tokens", "Tokens as the provider counts them; cached ones are input too.", ("task", "kind"), "tokens"
@@ -174,6 +178,7 @@ class TaskMetrics:
         "dead_letters",
         "done",
         "escalations",
+        "hedges",
         "reasked",
         "received",
         "record_to_event_seconds",
@@ -186,6 +191,7 @@ class TaskMetrics:
         self.done: Mapping[Outcome, Counter] = _bound(metrics.records_done, task, get_args(Outcome))
         self.batches: Mapping[Closed, Counter] = _bound(metrics.batches, task, get_args(Closed))
         self.calls: Mapping[CallOutcome, Counter] = _bound(metrics.model_calls, task, get_args(CallOutcome))
+        self.hedges: Mapping[HedgeWon, Counter] = _bound(metrics.model_calls_hedged, task, get_args(HedgeWon))
         self.tokens: Mapping[TokenKind, Counter] = _bound(metrics.model_tokens, task, get_args(TokenKind))
         self.batch_items = metrics.batch_items.labels(task)
         self.batch_size = metrics.batch_size.labels(task)

@@ -143,9 +143,10 @@ class Pipeline:
                     permit.unused()
                     continue
                 question = line.route.question([entry.message for entry in part.entries])
-                result, seconds = await permit.ask(question)
-                self._watch.call(line.task.name, result, seconds)
-                _learn_size(line, question, result, seconds)
+                asked = await permit.ask(question)
+                result = asked.result
+                self._watch.call(line.task.name, asked)
+                _learn_size(line, question, result, asked.seconds)
                 if isinstance(result, Answer):
                     parts += self._settle(line, part, question.refs, result)
                 else:

@@ -27,6 +27,12 @@ class LimitSettings(Section):
     retry_share: float = Field(
         default=0.1, gt=0, le=1, description="failed retries in proportion to first calls; more of them wait"
     )
+    hedge_share: float = Field(
+        default=0,
+        ge=0,
+        le=0.1,
+        description="share of the calls that are made a second time when they are slow; the first answer counts, both cost",
+    )
     most_seconds: float = Field(
         default=60, gt=0, le=3600, description="longest pause after a fault, whatever Retry-After asks for"
     )

@@ -9,6 +9,7 @@ from topics.record import Partition, Record
 from topics.source import Standing
 from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig, TryAgain
 from workers.batching.window import Batch
+from workers.calls import Asked
 from workers.health import Readiness
 from workers.judging.reading import Unread
 from workers.limiting.breaker import BreakerState
@@ -74,11 +75,13 @@ class Watch:
     def admitted(self, task: str, seconds: float) -> None:
         self._tasks[task].call_wait_seconds.observe(seconds)
 
-    def call(self, task: str, result: Answer | Fault, seconds: float) -> None:
+    def call(self, task: str, asked: Asked) -> None:
         """Count a call; say a provider's trouble when it begins and when it ends, not each time."""
-        metrics = self._tasks[task]
+        metrics, result = self._tasks[task], asked.result
+        if asked.hedge is not None:
+            metrics.hedges[asked.hedge].inc()
         metrics.calls[_outcome(result)].inc()
-        metrics.call_seconds.observe(seconds)
+        metrics.call_seconds.observe(asked.seconds)
         if isinstance(result, Answer):
             usage = result.usage
             metrics.tokens["input"].inc(usage.input)

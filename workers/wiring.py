@@ -34,6 +34,7 @@ from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge, UserCode
 from workers.limiting.account import Account
 from workers.limiting.concurrency import Concurrency
+from workers.limiting.hedging import Hedging
 from workers.limiting.limiter import Limiter
 from workers.limiting.quota import Known, Quota
 from workers.limiting.ramp import Ramp
@@ -119,7 +120,9 @@ def build_limiter(
     quota = Quota(Known(limits.requests_per_minute, limits.tokens_per_minute), ramp, shared=limits.shared)
     concurrency = Concurrency(settings.model.concurrency, adaptive=limits.adaptive)
     patience = patience or Patience(most_seconds=limits.most_seconds)
-    return Limiter(Account(quota, patience, concurrency, RetryBudget(limits.retry_share)), clock, chance)
+    return Limiter(
+        Account(quota, patience, concurrency, RetryBudget(limits.retry_share), Hedging(limits.hedge_share)), clock, chance
+    )
 
 
 def secure_draw(below: int) -> int:

@@ -37,6 +37,7 @@ PURE = (
     "workers/limiting/breaker.py",
     "workers/limiting/bucket.py",
     "workers/limiting/concurrency.py",
+    "workers/limiting/hedging.py",
     "workers/limiting/loan.py",
     "workers/limiting/outcome.py",
     "workers/limiting/quota.py",

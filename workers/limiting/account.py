@@ -13,6 +13,7 @@ from typing import assert_never
 from workers.limiting.breaker import Breaker, BreakerState
 from workers.limiting.bucket import Bucket
 from workers.limiting.concurrency import Concurrency
+from workers.limiting.hedging import Hedging
 from workers.limiting.loan import Part
 from workers.limiting.outcome import Abandoned, Answered, Failed, Limited, Outcome, Unused
 from workers.limiting.quota import Known, Left, Quota
@@ -34,11 +35,14 @@ class Ticket:
 class Account:
     """See the module's docstring."""
 
-    def __init__(self, quota: Quota, patience: Patience, concurrency: Concurrency, retries: RetryBudget) -> None:
+    def __init__(
+        self, quota: Quota, patience: Patience, concurrency: Concurrency, retries: RetryBudget, hedging: Hedging
+    ) -> None:
         self._quota = quota
         self._patience = patience
         self._concurrency = concurrency
         self._retries = retries
+        self._hedging = hedging
         self._breaker = Breaker(patience)
         self._first: OrderedDict[Ticket, None] = OrderedDict()
         self._again: OrderedDict[Ticket, None] = OrderedDict()
@@ -108,6 +112,22 @@ class Account:
             admitted.append(ticket)
         return admitted
 
+    def slow_seconds(self) -> float | None:
+        """Return after how long a call may be asked a second time; None is never."""
+        return self._hedging.after_seconds()
+
+    def hedge(self, tokens: int, now: float) -> Ticket | None:
+        """Admit a second call beside a slow one, at once or not at all: only if nobody waits and twice as much would do."""
+        scarce = self._requests.wait_seconds(2, now) > 0 or self._tokens.wait_seconds(2 * tokens, now) > 0
+        if self.waiting or scarce or self._breaker.state is not BreakerState.CLOSED or not self._hedging.earned():
+            return None
+        ticket = self.enter(tokens)
+        if self.admit(now) != [ticket]:
+            self.leave(ticket)
+            return None
+        self._hedging.hedged()
+        return ticket
+
     def wait_seconds(self, now: float) -> float | None:
         """Return when to look again for whoever is next. None when nobody waits, or for the end of a call."""
         ticket = self._next(now)
@@ -117,7 +137,9 @@ class Account:
     def report(self, ticket: Ticket, outcome: Outcome, now: float, chance: float) -> None:
         """Settle an admitted call. `chance` is uniform in [0, 1): it spreads a fleet that was refused at once."""
         match outcome:
-            case Answered(tokens=tokens, allowances=allowances):
+            case Answered(tokens=tokens, allowances=allowances, seconds=seconds):
+                if seconds is not None:
+                    self._hedging.answered(seconds)
                 self._quota.told(allowances, now)
                 self._answered(ticket, ticket.tokens if tokens is None else tokens, now)
             case Limited():

@@ -72,6 +72,14 @@ class Limiter:
             raise
         return ticket
 
+    def slow_seconds(self) -> float | None:
+        """Return after how long a call may be asked a second time; None is never."""
+        return self._account.slow_seconds()
+
+    def hedge(self, tokens: int) -> Ticket | None:
+        """Return leave for a second call beside a slow one, or None; it owes one `report`."""
+        return self._account.hedge(tokens, self._clock())
+
     def report(self, ticket: Ticket, outcome: Outcome) -> None:
         """Say what became of an admitted call."""
         self._account.report(ticket, outcome, self._clock(), self._chance())

@@ -7,10 +7,14 @@ from workers.allowance import UNTOLD, Allowances
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The provider worked. `tokens` is what it counted, input and output; None when it did not say."""
+    """The provider worked. `tokens` is what it counted, input and output; None when it did not say.
+
+    `seconds` is how long it took; None where that tells nothing of other calls.
+    """
 
     tokens: int | None
     allowances: Allowances = UNTOLD
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

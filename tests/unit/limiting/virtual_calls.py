@@ -5,6 +5,7 @@ import random
 
 from workers.limiting.account import Account
 from workers.limiting.concurrency import Concurrency
+from workers.limiting.hedging import Hedging
 from workers.limiting.limiter import Limiter
 from workers.limiting.quota import Known, Quota
 from workers.limiting.retries import RetryBudget
@@ -13,10 +14,12 @@ from workers.patience import Patience
 UNKNOWN, PATIENT = Known(), Patience()
 
 
-def limiter_of(known=UNKNOWN, ramp=None, patience=PATIENT, most=1_024, adaptive=False):
+def limiter_of(known=UNKNOWN, ramp=None, patience=PATIENT, most=1_024, adaptive=False, hedge_share=0.0):
     """Return a limiter on the running loop's clock."""
     clock = asyncio.get_running_loop().time
-    account = Account(Quota(known, ramp), patience, Concurrency(most, adaptive=adaptive), RetryBudget(0.1))
+    account = Account(
+        Quota(known, ramp), patience, Concurrency(most, adaptive=adaptive), RetryBudget(0.1), Hedging(hedge_share)
+    )
     return Limiter(account, clock, random.Random(1).random)
 
 
