@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from schemas.calibration import Calibration
+from workers.evaluating.comparing import Rights
 from workers.evaluating.dry_run import DryRun, dry_run
 from workers.evaluating.inputs import load_inputs
 from workers.evaluating.metered import Meter
@@ -73,10 +74,30 @@ def run_dry(loaded: LoadedTask, files: Files, wish: Wish, calibration: Calibrati
 
 def write_json(out: Path, value: Any) -> None:
     """Write the value. Raises UserError when that cannot be done."""
+    _write(out, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def write_text(out: Path, text: str) -> None:
+    """Write the text in UTF-8. Raises UserError when that cannot be done."""
+    _write(out, text.encode())
+
+
+def read_rights(path: Path) -> Rights:
+    """Return which answers an earlier run had right, from the file it wrote. Raises UserError when it is none."""
     try:
-        out.write_bytes(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        rights: Rights = orjson.loads(path.read_bytes())["rights"]
+        return {field: {str(one): bool(right) for one, right in found.items()} for field, found in rights.items()}
     except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}): correct --out") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}): correct --against") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is no report of `nanotriage eval`: name a file that --out wrote") from None
+
+
+def _write(out: Path, content: bytes) -> None:
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}): name another file") from None
 
 
 def files_of(loaded: LoadedTask, data: Path | None, sample: Path | None) -> Files:

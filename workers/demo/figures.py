@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from schemas.events import EventKind
 from workers.demo.tally import Tally
 from workers.demo.worker_metrics import TaskUse, WorkerUse
+from workers.evaluating.figures import percentile
 from workers.evaluating.outcome import outcome
 from workers.evaluating.report import as_json, rounded
 from workers.evaluating.scores import Report
@@ -33,7 +33,7 @@ def task_figures(name: str, tally: Tally, use: TaskUse, rates: Rates, started_ms
     """Return one task's figures. `started_ms` is when the worker began, in milliseconds since the epoch."""
     rows = tally.of_task(name)
     events = [(sent, seen[0]) for _, sent, seen in rows if seen]
-    waits = sorted(seen.record.timestamp_ms - sent.timestamp_ms for sent, seen in events)
+    waits = sorted((seen.record.timestamp_ms - sent.timestamp_ms) / 1000 for sent, seen in events)
     last_ms = max((seen.record.timestamp_ms for _, seen in events), default=started_ms)
     kinds = Counter(seen.event.kind for _, seen in events)
     reasons = {
@@ -49,7 +49,7 @@ def task_figures(name: str, tally: Tally, use: TaskUse, rates: Rates, started_ms
         "escalations_by_reason": reasons[EventKind.ESCALATED],
         "dead_by_reason": reasons[EventKind.DEAD],
         "messages_per_second": _per_second(len(events), last_ms - started_ms),
-        "latency_seconds": {"p50": _percentile(waits, 0.5), "p99": _percentile(waits, 0.99)},
+        "latency_seconds": {"p50": percentile(waits, 0.5), "p99": percentile(waits, 0.99)},
         "calls": dict(use.calls),
         "messages_per_call": round(use.batched / use.batches, 2) if use.batches else None,
         "reasked": use.reasked,
@@ -76,11 +76,13 @@ def main_accuracy(report: Report | None) -> tuple[float | None, float | None]:
 def totals(tasks: Mapping[str, Mapping[str, Any]], tally: Tally, started_ms: float, use: WorkerUse) -> dict[str, Any]:
     """Return the figures of all tasks together."""
     stamps = [seen.record.timestamp_ms for events in tally.seen.values() for seen in events]
-    waits = sorted(seen[0].record.timestamp_ms - tally.sent[origin].timestamp_ms for origin, seen in tally.seen.items())
+    waits = sorted(
+        (seen[0].record.timestamp_ms - tally.sent[origin].timestamp_ms) / 1000 for origin, seen in tally.seen.items()
+    )
     return {
         **{name: sum(task[name] for task in tasks.values()) for name in ("records", "labelled", "escalated", "dead")},
         "messages_per_second": _per_second(len(tally.seen), max(stamps, default=started_ms) - started_ms),
-        "latency_seconds": {"p50": _percentile(waits, 0.5), "p99": _percentile(waits, 0.99), "means": LATENCY_MEANS},
+        "latency_seconds": {"p50": percentile(waits, 0.5), "p99": percentile(waits, 0.99), "means": LATENCY_MEANS},
         "calls": sum(sum(task["calls"].values()) for task in tasks.values()),
         "tokens": _sum_tokens([task["tokens"] for task in tasks.values()]),
         "dollars": _sum([task["dollars"] for task in tasks.values()]),
@@ -112,11 +114,6 @@ def outcomes_of(name: str, tally: Tally) -> list[Any]:
 
 def _per_second(count: int, milliseconds: float) -> float | None:
     return round(count / milliseconds * 1000, 1) if count and milliseconds > 0 else None
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank percentile, in seconds."""
-    return ordered[max(0, ceil(share * len(ordered)) - 1)] / 1000 if ordered else None
 
 
 def _dollars(tokens: Mapping[str, int] | None, price: Price | None) -> float | None:

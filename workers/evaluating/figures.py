@@ -1,6 +1,7 @@
 """What an evaluation has to say beside the scores: who answered, how many calls and tokens, and what they cost. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from workers.evaluating.metered import Meter
@@ -9,11 +10,12 @@ from workers.setting_sections import Price
 
 def usage_json(meter: Meter, price: Price | None, messages: int) -> dict[str, Any]:
     """Return calls, tokens and dollars; what is unknown is null, never 0."""
-    dollars = cost(meter.tokens, price)
+    dollars, waits = cost(meter.tokens, price), sorted(meter.seconds)
     return {
         "models": sorted(meter.models),
         "calls": dict(meter.calls),
         "tokens": {kind: meter.tokens[kind] for kind in ("input", "cached", "output")} if meter.models else None,
+        "seconds_of_a_call": {"p50": percentile(waits, 0.5), "p99": percentile(waits, 0.99)},
         "dollars": dollars,
         "dollars_per_1000_messages": None if dollars is None or not messages else dollars * 1000 / messages,
     }
@@ -36,3 +38,8 @@ def usage_line(meter: Meter, price: Price | None, messages: int) -> str:
     if dollars is None or not messages:
         return f"{said}; the price is unknown ([model.prices] of the settings has none for this model)"
     return f"{said}; {dollars:.4f} US dollars, {dollars * 1000 / messages:.4f} for 1,000 messages"
+
+
+def percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Return the nearest-rank percentile of values in order; None of nothing."""
+    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None

@@ -1,6 +1,8 @@
 """A model that counts what it is asked, around any other."""
 
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from workers.asking.model import Answer, Barred, Fault, Model, Question, TryAgain, Unclear
@@ -10,12 +12,14 @@ from workers.asking.model import Answer, Barred, Fault, Model, Question, TryAgai
 class Meter:
     """Calls by what came back, tokens as the provider counted them, and who answered.
 
-    `barred` is why the account or set-up is at fault, `trouble` why the last call failed that another try may mend.
+    `seconds` are those of the answers. `barred` is why the account or set-up is at fault, `trouble` why the last call failed
+    that another try may mend.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
     barred: str | None = None
     trouble: str | None = None
 
@@ -34,13 +38,17 @@ class Meter:
 class MeteredModel:
     """A `Model`."""
 
-    def __init__(self, inner: Model, meter: Meter) -> None:
+    def __init__(self, inner: Model, meter: Meter, clock: Callable[[], float] = time.monotonic) -> None:
         self._inner = inner
         self._meter = meter
+        self._clock = clock
 
     async def ask(self, question: Question) -> Answer | Fault | Unclear:
+        started = self._clock()
         result = await self._inner.ask(question)
         self._meter.count(result)
+        if isinstance(result, Answer):
+            self._meter.seconds.append(self._clock() - started)
         return result
 
     async def close(self) -> None:

@@ -32,6 +32,8 @@ class Answered:
     model: str
     prompt: str
     reply_schema: str
+    batch_size: int
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def _answered(body: Mapping[str, Any], doubts: tuple[str, ...]) -> Answered:
         model=by["model"],
         prompt=by["prompt"],
         reply_schema=by["reply_schema"],
+        batch_size=by["batch_size"],
+        place=by["place"],
     )
 
 

@@ -87,9 +87,13 @@ def extraction(report: Report) -> Table:
     for name, one in report.extracts.items():
         seen = one.answered
         rows.append(
-            [name, percent(seen.precision), percent(seen.recall), percent(Share(seen.same, seen.of).value), str(seen.gold)]
+            [
+                name,
+                *map(percent, (seen.precision, seen.recall, seen.partial, Share(seen.same, seen.of).value)),
+                str(seen.gold),
+            ]
         )
-    return "Extraction (exact match)", ("FIELD", "PRECISION", "RECALL", "SAME AS GOLD", "GOLD VALUES"), rows
+    return "Extraction (exact match)", ("FIELD", "PRECISION", "RECALL", "PARTIAL", "SAME AS GOLD", "GOLD VALUES"), rows
 
 
 def tables(report: Report) -> list[Table]:
@@ -163,6 +167,7 @@ def _matches_json(seen: Matches) -> dict[str, Any]:
     return {
         "precision": rounded(seen.precision),
         "recall": rounded(seen.recall),
+        "partial": rounded(seen.partial),
         "same": rounded(Share(seen.same, seen.of).value),
         "gold": seen.gold,
         "found": seen.found,

@@ -74,7 +74,8 @@ class LabelScore:
 class Matches:
     """Extracted values: `gold` ones there are, `found` ones published, `right` ones equal.
 
-    `same` of `of` messages agree, also where both sides have none.
+    `same` of `of` messages agree, also where both sides have none. `overlap` is the sum over the gold values of the F1 of
+    their words (Rajpurkar et al. 2016): what a partial match is worth.
     """
 
     gold: int
@@ -82,6 +83,11 @@ class Matches:
     right: int
     same: int
     of: int
+    overlap: float
+
+    @property
+    def partial(self) -> float | None:
+        return self.overlap / self.gold if self.gold else None
 
     @property
     def precision(self) -> float | None:

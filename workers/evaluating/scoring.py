@@ -72,4 +72,11 @@ def _matches(cases: Sequence[tuple[str | None, str | None]]) -> Matches:
         right=sum(wanted is not None and wanted == given for wanted, given in cases),
         same=sum(wanted == given for wanted, given in cases),
         of=len(cases),
+        overlap=sum(_overlap(wanted, given) for wanted, given in cases if wanted is not None),
     )
+
+
+def _overlap(wanted: str, given: str | None) -> float:
+    """Return the F1 of the words that both have."""
+    left, right = Counter(wanted.lower().split()), Counter((given or "").lower().split())
+    return 2 * (left & right).total() / (left.total() + right.total() or 1)

@@ -20,7 +20,7 @@ def published(origin, kind=EventKind.LABELLED, timestamp_ms=2000, reason="low_co
     )
     body = {
         "message": {"id": f"id-{origin.offset}"},
-        "provenance": {"model": "nano", "prompt": "p", "reply_schema": "s"},
+        "provenance": {"model": "nano", "prompt": "p", "reply_schema": "s", "batch_size": 1, "place": 0},
         "fields": {"intent": {"value": "a", "confidence": 0.9}},
         "reasons": [{"reason": reason, "field": "intent", "detail": ""}],
     }

@@ -91,7 +91,7 @@ async def test_what_is_calibrated_is_then_accepted():
 
 def outcome(number, score, label="activate_my_card", doubts=("not_calibrated",), model="nano"):
     said = Assurance(score, None, SignalKind.LOGPROBS)
-    answered = Answered(doubts, {"intent": score}, {}, said, model, "p", "s")
+    answered = Answered(doubts, {"intent": score}, {}, said, model, "p", "s", 1, 0)
     return Outcome(str(number), EventKind.ESCALATED, {"intent": label}, doubts[0], answered)
 
 

@@ -56,3 +56,20 @@ def test_a_users_mistake_is_one_sentence(tmp_path: Path) -> None:
     """No traceback, exit code 2."""
     done = evaluate(tmp_path, "--task", "support_tickets", "--local", "--model", "x")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_a_run_is_compared_with_an_earlier_one(endpoint: str, tmp_path: Path) -> None:
+    """The same answers twice: nothing differs, and the page with the plots is written; what is no report is refused."""
+    asked = ("--task", "support_tickets", "--model-url", endpoint, "--limit", 30)
+    assert evaluate(tmp_path, *asked, "--out", "one.json").returncode == 0
+    done = evaluate(tmp_path, *asked, "--against", "one.json", "--html", "report.html", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {one["verdict"] for one in report["compared"]} == {"no difference shown"}
+    assert {one["shared"] for one in report["compared"]} == {30}
+    assert report["usage"]["seconds_of_a_call"]["p99"] > 0
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    (tmp_path / "other.json").write_text("{}")
+    refused = evaluate(tmp_path, *asked, "--against", "other.json")
+    assert refused.returncode == 2
+    assert "other.json is no report of `nanotriage eval`" in refused.stderr
