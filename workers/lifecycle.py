@@ -30,9 +30,11 @@ from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
 from workers.wiring import (
+    Shared,
     build_limiter,
     build_line,
     build_pipeline,
+    build_slots,
     build_source,
     dialect_of,
     require_topics,
@@ -123,11 +125,11 @@ async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> Pipeline:
     stream = stream_name(await _patiently(worker.log.cluster_id, worker, stop), settings)
     await _patiently(lambda: require_topics(worker.log, tasks), worker, stop)
     lines: dict[str, Line] = {}
-    limiter = build_limiter(settings)
+    shared = Shared(build_limiter(settings), build_slots(settings, tasks))
     for loaded in worker.tasks:
         route = await _patiently(partial(_open, worker, loaded.task), worker, stop)
         calibration = worker.calibrations.get(loaded.task.name)
-        lines[loaded.task.source.topic] = build_line(loaded, route, settings, stream, limiter=limiter, calibration=calibration)
+        lines[loaded.task.source.topic] = build_line(loaded, route, settings, stream, shared=shared, calibration=calibration)
     return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch)
 
 

@@ -123,16 +123,20 @@ class Pipeline:
     async def _dispatch(self, line: Line) -> None:
         """The window -> Batch, as slots free up. Ends once drained and answered."""
         async with asyncio.TaskGroup() as calls:
-            while (batch := await line.feeder.next()) is not None:
+            while (batch := await self._next(line)) is not None:
                 self._watch.batch(line.task.name, batch)
                 calls.create_task(self._label(line, batch))
+
+    async def _next(self, line: Line) -> Batch[Entry] | None:
+        await line.gate.opened.wait()
+        return await line.feeder.next()
 
     async def _label(self, line: Line, batch: Batch[Entry]) -> None:
         """Batch -> Question -> Answer -> Reading -> Verdict -> Event, and again for what an answer left unread."""
         try:
             parts = [Part(batch.items, len(batch.items))]
             while parts:
-                await line.gate.opened.wait()
+                await _past_gate(line)
                 part = self._still_owed(parts.pop())
                 if not part.entries:
                     continue
@@ -262,6 +266,17 @@ def _learn_size(line: Line, question: Question, result: Answer | Fault, seconds:
         case _:
             assert_never(result)
     line.feeder.resize(line.sizing.limits())
+
+
+async def _past_gate(line: Line) -> None:
+    """Wait while the gate is closed, without a slot: another task that shares the model may be free to ask."""
+    if line.gate.opened.is_set():
+        return
+    line.feeder.slot_freed()
+    try:
+        await line.gate.opened.wait()
+    finally:
+        line.feeder.slot_taken_back()
 
 
 async def _either(stop: asyncio.Event, tasks: Sequence["asyncio.Task[None]"]) -> None:

@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from schemas.calibration import Bound, Calibration
@@ -23,6 +24,7 @@ from workers.asking.prompt import Dialect
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.sizing import Allowed, Sizing
+from workers.batching.slots import Slots
 from workers.batching.tokens import TokenCost
 from workers.batching.window import Limits, Place, Window
 from workers.brake import Brake, BrakeLimits
@@ -130,6 +132,19 @@ def secure_draw(below: int) -> int:
     return secrets.randbelow(below)
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the tasks of a worker share, because they ask the same model on the same account."""
+
+    limiter: Limiter
+    slots: Slots
+
+
+def build_slots(settings: Settings, tasks: Sequence[Task]) -> Slots:
+    """Return the calls that the tasks may make at once, shared by their weights."""
+    return Slots(settings.model.concurrency, {task.name: task.weight for task in tasks})
+
+
 def place_of(task: Task) -> Callable[[Entry], Place]:
     """Return where a message of the task waits: tenants take turns, or else partitions; some tasks keep tenants apart."""
     if task.source.tenant is None:
@@ -158,10 +173,10 @@ def build_line(
     settings: Settings,
     stream: str,
     clock: Callable[[], float] = time.monotonic,
-    limiter: Limiter | None = None,
+    shared: Shared | None = None,
     calibration: Calibration | None = None,
 ) -> Line:
-    """Return the stages of one task. Without `limiter` it shares the account with no other.
+    """Return the stages of one task. Without `shared` it shares the model with no other.
 
     Raises UserError for a calibration that is of something else.
     """
@@ -169,7 +184,8 @@ def build_line(
         refuse_other(calibration, bound_by(loaded.task, route, settings))
     task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
     signal = route.prompt.dialect.signal
-    limiter = limiter or build_limiter(settings, clock)
+    shared = shared or Shared(build_limiter(settings, clock), build_slots(settings, [task]))
+    limiter = shared.limiter
     cost = TokenCost(route.prompt.static_bytes)
     limits = Limits(batching.max_items, batching.max_tokens, batching.linger_seconds)
     if cost.static >= limits.max_tokens:
@@ -183,7 +199,7 @@ def build_line(
         task=task,
         codec=Codec(task.source),
         sizing=sizing,
-        feeder=Feeder(window, slots=settings.model.concurrency, max_waiting=batching.max_waiting, clock=clock),
+        feeder=Feeder(task.name, window, shared.slots, max_waiting=batching.max_waiting, clock=clock),
         route=route,
         calls=Calls(route, cost, limiter, clock),
         patience=Patience(most_seconds=settings.limits.most_seconds),

@@ -115,7 +115,7 @@ def test_tenants_kept_apart_take_turns_by_batches():
     now, batches = 0.0, []
     while len(batches) < 40:
         now += 0.05
-        batches.append((now, window.close(now, free_slots=1, draining=False)))
+        batches.append((now, window.close(now, draining=False)))
     ((when, lone),) = [(at, batch) for at, batch in batches if batch.items[0][0] == "lone"]
     assert len(lone.items) == 1
     assert lone.closed_because is ClosedBecause.LINGER

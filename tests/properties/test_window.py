@@ -1,6 +1,7 @@
 """The batch window: nothing lost, nothing doubled, order kept, limits kept, and no message waits past its linger."""
 
 import time
+from itertools import cycle, islice
 
 import hypothesis.strategies as st
 from hypothesis import given
@@ -9,7 +10,8 @@ from schemas.priority import Priority
 from workers.batching.window import ANYWHERE, ClosedBecause, Limits, Window
 
 ITEMS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 500), st.floats(0, 0.5)), max_size=80)
-PLACES = st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(Priority), st.floats(0, 60)), min_size=80, max_size=80)
+PLACES = st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(Priority), st.floats(0, 60)), min_size=1, max_size=20)
+SIZES = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 2000)), min_size=1, max_size=20)
 
 
 @given(ITEMS, st.integers(1, 20), st.integers(1, 2000), st.booleans())
@@ -22,9 +24,9 @@ def test_every_item_leaves_once_in_order_within_the_limits(items, max_items, max
     for number, (tenant, tokens, pause) in enumerate(items):
         now += pause
         window.add((tenant, number, tokens), tokens, now)
-        while (batch := window.close(now, free_slots=1, draining=False)) is not None:
+        while (batch := window.close(now, draining=False)) is not None:
             batches.append(batch)
-    while (batch := window.close(now, free_slots=1, draining=True)) is not None:
+    while (batch := window.close(now, draining=True)) is not None:
         batches.append(batch)
     out = [item for batch in batches for item in batch.items]
     assert sorted(n for _, n, _ in out) == list(range(len(items)))
@@ -47,28 +49,21 @@ def test_nobody_waits_longer_than_the_linger(items, linger):
         now += item[2]
         window.add(item, item[1], now)
     while (due := window.due_at()) is not None:
-        batch = window.close(max(now, due), free_slots=1, draining=False)
+        batch = window.close(max(now, due), draining=False)
         assert batch is not None
-
-
-def test_without_a_slot_nothing_closes():
-    """A batch keeps growing while no call can be made."""
-    window = Window(Limits(2, 100, 0.1))
-    window.add("a", 1, 0.0)
-    assert window.close(99.0, free_slots=0, draining=True) is None
 
 
 def test_alone_it_is_asked_at_once_and_under_load_it_waits():
     """With a free slot a batch that cannot fill in time goes now; one that can, fills first."""
     quiet = Window(Limits(16, 10_000, 0.2))
     quiet.add("a", 1, 10.0)
-    assert quiet.close(10.0, free_slots=1, draining=False).closed_because is ClosedBecause.FREE_SLOT
+    assert quiet.close(10.0, draining=False).closed_because is ClosedBecause.FREE_SLOT
     busy = Window(Limits(16, 10_000, 0.2))
     now = 0.0
     for number in range(400):  # 400 a second fill a batch of 16 within 40 ms
         now = number / 400
         busy.add(number, 1, now)
-        while (batch := busy.close(now, free_slots=1, draining=False)) is not None:
+        while (batch := busy.close(now, draining=False)) is not None:
             last = batch
     assert last.closed_because is ClosedBecause.COUNT
     assert len(last.items) == 16
@@ -77,7 +72,7 @@ def test_alone_it_is_asked_at_once_and_under_load_it_waits():
 @given(ITEMS, PLACES, st.integers(1, 20), st.integers(1, 2000), st.booleans())
 def test_every_item_leaves_once_whatever_its_flow_priority_and_age(items, places, max_items, max_tokens, apart):
     """Fairness changes the order only: nothing is lost, doubled or kept beyond its linger while a slot is free."""
-    places = dict(enumerate(places))
+    places = dict(enumerate(islice(cycle(places), len(items))))
     window = Window(
         Limits(max_items, max_tokens, 0.2), lambda item: (item[0] if apart else None, places[item[1]][0], places[item[1]][1])
     )
@@ -85,33 +80,33 @@ def test_every_item_leaves_once_whatever_its_flow_priority_and_age(items, places
     for number, (tenant, tokens, pause) in enumerate(items):
         now += pause
         while (due := window.due_at()) is not None and due <= now:
-            batch = window.close(max(due, now - pause), free_slots=1, draining=False)
+            batch = window.close(max(due, now - pause), draining=False)
             assert all(max(due, now - pause) - arrived[n] <= 0.2 + 1e-9 for _, n in batch.items)
             out += batch.items
         window.add((tenant, number), tokens, now, places[number][2])
         arrived[number] = now
-    while (batch := window.close(now, free_slots=1, draining=True)) is not None:
+    while (batch := window.close(now, draining=True)) is not None:
         assert not apart or len({tenant for tenant, _ in batch.items}) == 1
         out += batch.items
     assert sorted(number for _, number in out) == list(range(len(items)))
     assert len(window) == 0
 
 
-@given(ITEMS, st.lists(st.tuples(st.integers(1, 20), st.integers(1, 2000)), min_size=80, max_size=80), st.booleans())
+@given(ITEMS, SIZES, st.booleans())
 def test_a_window_may_be_resized_at_any_time(items, sizes, apart):
     """Every item still leaves once, in batches of the size of the moment, and none waits beyond its linger."""
     window = Window(Limits(16, 6_000, 0.2), lambda item: (item[0] if apart else None, None, Priority.NORMAL))
     now, out = 0.0, []
 
     def close(at, draining):
-        batch = window.close(at, free_slots=1, draining=draining)
+        batch = window.close(at, draining=draining)
         if batch is not None:
             assert len(batch.items) <= window.limits.max_items
             assert len(batch.items) == 1 or sum(tokens for _, _, tokens in batch.items) <= window.limits.max_tokens
             out.extend(number for _, number, _ in batch.items)
         return batch is not None
 
-    for number, ((tenant, tokens, pause), size) in enumerate(zip(items, sizes, strict=False)):
+    for number, ((tenant, tokens, pause), size) in enumerate(zip(items, cycle(sizes), strict=False)):
         now += pause
         while (due := window.due_at()) is not None and due <= now:
             assert close(max(due, now - pause), draining=False)
@@ -134,7 +129,7 @@ def test_what_a_message_costs_does_not_grow_with_the_queue():
         for number in range(4_000):
             window.add(number, 100, 0.0)
             if number % 16 == 15:
-                window.close(0.0, free_slots=1, draining=False)
+                window.close(0.0, draining=False)
         return time.process_time() - begun
 
     assert min(cost(20_000) for _ in range(5)) < 3 * min(cost(2_000) for _ in range(5))

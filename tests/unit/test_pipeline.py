@@ -25,7 +25,7 @@ from workers.pipeline import Clocks, Pipeline, age_seconds
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring import build_limiter, build_line, build_source, dialect_of, secure_draw
+from workers.wiring import Shared, build_limiter, build_line, build_slots, build_source, dialect_of, secure_draw
 
 TASK = Task.model_validate(
     {
@@ -46,9 +46,11 @@ OPEN = Patience(first_seconds=0.001, most_seconds=1.0)
 class House:
     """A worker's inside on a cluster in memory."""
 
-    def __init__(self, model, task=TASK, **flags):
+    def __init__(self, model, task=TASK, *others, **flags):
         self.cluster = MemoryCluster()
-        self.cluster.create("in", 3)
+        self.tasks = [task, *others]
+        for each in self.tasks:
+            self.cluster.create(each.source.topic, 3)
         for topic in task.routes.topics():
             self.cluster.create(topic, 3)
         self.model = model
@@ -60,14 +62,17 @@ class House:
 
     @asynccontextmanager
     async def working(self):
-        watch = Watch(self.metrics, [self.task.name], None, self.readiness)
-        route = await open_route(self.model, self.task, dialect_of(self.settings.model), "off", secure_draw)
-        loaded = LoadedTask(self.task, Path("task.yaml"), None, None, None, None, {})
+        watch = Watch(self.metrics, [task.name for task in self.tasks], None, self.readiness)
         clock = asyncio.get_running_loop().time
         limiter = build_limiter(self.settings, clock, lambda: 0.5, OPEN)
-        line = replace(build_line(loaded, route, self.settings, "memory/1", limiter=limiter), patience=FAST)
-        source = build_source(self.cluster.log(), [self.task], self.settings, watch)
-        pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, lambda: 0.5, 0.01, 0.01))
+        shared, lines = Shared(limiter, build_slots(self.settings, self.tasks)), {}
+        for task in self.tasks:
+            route = await open_route(self.model, task, dialect_of(self.settings.model), "off", secure_draw)
+            loaded = LoadedTask(task, Path("task.yaml"), None, None, None, None, {})
+            line = build_line(loaded, route, self.settings, "memory/1", shared=shared)
+            lines[task.source.topic] = replace(line, patience=FAST)
+        source = build_source(self.cluster.log(), self.tasks, self.settings, watch)
+        pipeline = Pipeline(source, lines, watch, Clocks(clock, clock, lambda: 0.5, 0.01, 0.01))
         running = asyncio.ensure_future(pipeline.run(self.stop, 5.0))
         try:
             yield
@@ -414,6 +419,26 @@ async def test_an_outage_of_the_log_loses_nothing():
         await house.settled(60, 20)
     assert len(house.outcomes()) == 60
     assert all(len(topics) == 1 for topics in house.outcomes().values())
+
+
+async def test_a_task_that_stands_still_keeps_no_slot_from_another():
+    """The only slot is taken by a task whose gate closes meanwhile: its next question waits, the other task's is asked."""
+    source = {"topic": "other", "text": "body"}
+    other = Task.model_validate({**TASK.model_dump(), "name": "other", "source": source})
+    model = ScriptedModel(labels)
+    house = House(model, TASK, other, **{"model.concurrency": 1, "brake.dead_run": 5})
+    async with house.working():
+        model.hold = asyncio.Event()
+        house.send("cancel 100", "cancel 101")
+        await until(lambda: model.texts[-1][0].startswith("cancel"))
+        model.script = [lambda items: items[:-1] if len(items) > 1 else []]
+        for _ in range(30):
+            house.cluster.produce("in", b"k", b"\xff")
+        await until(lambda: any("in a row are dead letters" in reason for reason in house.readiness.reasons))
+        model.hold.set()
+        for number in range(40):
+            house.cluster.produce("other", b"k", orjson.dumps({"body": f"track {100 + number}"}))
+        await until(lambda: sum(dict(e.headers)["nt_topic"] == b"other" for e in house.events("labelled")) == 40)
 
 
 async def test_a_prompt_that_leaves_no_room_for_messages_is_refused():

@@ -134,6 +134,7 @@ REFUSALS = {
         6,
         "the source has no metadata tier; map it under `metadata`, or use `header`",
     ),
+    "weightless": ("routes:", "weight: 0\nroutes:", 23, "weight cannot be used: it should be greater than 0"),
     "tenants without path": ("routes:", "separate_tenants: true\nroutes:", 23, "separate_tenants needs source.tenant"),
     "reserved field": ("  amount:\n", "  sure:\n", 12, "field name sure is reserved"),
     "unknown as label": ("sell: wants to sell", "unknown: says nothing", 11, "`unknown` is always an allowed answer"),

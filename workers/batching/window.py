@@ -128,20 +128,19 @@ class Window(Generic[T]):
                 group.oldest = group.queue.oldest_arrival()
                 self._wait(group, group.oldest)
 
-    def close(self, now: float, *, free_slots: int, draining: bool) -> Batch[T] | None:
-        """Return the next batch that should be asked now, or None. Without a free slot nothing closes."""
-        if free_slots < 1 or not self._size:
+    def may_close(self, now: float, *, draining: bool) -> bool:
+        """Return whether a batch should be asked now, if a call can start."""
+        return self._closable(now, draining=draining) is not None
+
+    def close(self, now: float, *, draining: bool) -> Batch[T] | None:
+        """Return the next batch, for a call that can start now, or None if none should be asked yet."""
+        group = self._closable(now, draining=draining)
+        if group is None:
             return None
-        while (earliest := self._earliest()) is not None and earliest[0] <= now:
-            self._make_ready(heappop(self._due)[2])
-        if self._ready:
-            group = self._ready.popleft()
+        if group.ready:
+            self._ready.popleft()
             return self._cut(group, self._full(group) or (ClosedBecause.DRAIN if draining else ClosedBecause.LINGER))
-        if draining:
-            return self._cut(next(iter(self._groups.values())), ClosedBecause.DRAIN)
-        if earliest is not None and self._cannot_fill(earliest[2], earliest[0] - now, now):
-            return self._cut(earliest[2], ClosedBecause.FREE_SLOT)
-        return None
+        return self._cut(group, ClosedBecause.DRAIN if draining else ClosedBecause.FREE_SLOT)
 
     def due_at(self) -> float | None:
         """Return when a batch closes at the latest if nothing more arrives, or None when nothing waits.
@@ -152,6 +151,18 @@ class Window(Generic[T]):
             return float("-inf")
         earliest = self._earliest()
         return None if earliest is None else min(earliest[0], self._rate.faded_at)
+
+    def _closable(self, now: float, *, draining: bool) -> _Group[T] | None:
+        """Return the group whose batch is next, if one should close now; the first of the ready ones before others."""
+        while (earliest := self._earliest()) is not None and earliest[0] <= now:
+            self._make_ready(heappop(self._due)[2])
+        if self._ready:
+            return self._ready[0]
+        if draining:
+            return next(iter(self._groups.values()), None)
+        if earliest is not None and self._cannot_fill(earliest[2], earliest[0] - now, now):
+            return earliest[2]
+        return None
 
     def _full(self, group: _Group[T]) -> ClosedBecause | None:
         if group.count >= self._limits.max_items:

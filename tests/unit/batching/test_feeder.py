@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from workers.batching.feeder import Feeder
+from workers.batching.slots import Slots
 from workers.batching.window import ClosedBecause, Limits, Window
 
 
@@ -36,7 +37,8 @@ def run(scenario):
 
 
 def feeder_of(clock, *, slots=1, max_items=4, linger=10.0, max_waiting=10):
-    return Feeder(Window(Limits(max_items, 1_000, linger)), slots=slots, max_waiting=max_waiting, clock=clock)
+    window = Window(Limits(max_items, 1_000, linger))
+    return Feeder("task", window, Slots(slots, {"task": 1.0}), max_waiting=max_waiting, clock=clock)
 
 
 def crowd(feeder, count, start=0):
