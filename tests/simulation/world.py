@@ -61,16 +61,16 @@ class Process:
 
     async def _work(self):
         world, clock = self.world, asyncio.get_running_loop().time
-        model = SimulatedModel(world.rng, self.life)
+        model = world.model(self.life)
         route = await open_route(model, TASK, dialect_of(world.settings.model), "off", world.rng.randrange)
         watch = Watch(Metrics("simulation"), [TASK.name], None, Readiness())
         loaded = LoadedTask(TASK, Path("task.yaml"), None, None, None, None, {})
-        patience = Patience(0.1, 2.0)
+        patience = world.patience
         limiter = build_limiter(world.settings, clock, world.rng.random, patience)
         line = replace(build_line(loaded, route, world.settings, "memory/1", clock, limiter), patience=patience)
         source = world.source(self.log, watch, clock)
-        pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, world.rng.random, poll_seconds=1.0))
-        await pipeline.run(self.stop, 20.0)
+        self.pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, world.rng.random, poll_seconds=1.0))
+        await self.pipeline.run(self.stop, 20.0)
 
     def kill(self):
         """Like kill -9: nothing it does has an effect any more, and the group notices later."""
@@ -140,6 +140,7 @@ class World:
     """A cluster, some processes, and what befalls them. `mode` is delivery.mode."""
 
     outputs = OUTPUTS
+    patience = Patience(0.1, 2.0)
 
     def __init__(self, seed, mode="exactly_once"):
         self.rng = random.Random(seed)
@@ -171,6 +172,9 @@ class World:
         self.stormy = self.rng.random() < 0.3
         slow = self.slow = 0.1 if self.stormy else self.rng.choice([0.0, 0.01, 0.1])
         return Delays(drawn(slow, 20 * slow), drawn(slow, 50 * slow), drawn(slow, 50 * slow), self.rng.choice([5.0, 40.0]))
+
+    def model(self, life):
+        return SimulatedModel(self.rng, life)
 
     def source(self, log, watch, clock):
         return build_source(log, [TASK], self.settings, watch, clock)
