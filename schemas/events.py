@@ -1,8 +1,9 @@
 """What we publish, versioned. The JSON Schemas in `schemas/published/` are made from these models and compared in tests.
 
 Values are JSON; attributes travel as CloudEvents 1.0 headers (Kafka binary mode: `ce_id`, `ce_source`, `ce_type`, ...),
-provenance as `nt_` headers. A dead letter's value is the original record's bytes, its original headers keep their values
-under `orig_` names, and everything we know stands in headers.
+provenance as `nt_` headers (source topic, partition and offset, attempts, the model and the prompt's hash if one was asked),
+the sender's W3C `traceparent` and `tracestate` as they came, none if there was none. A dead letter's value is the original
+record's bytes, its original headers keep their values under `orig_` names, and everything we know stands in headers.
 """
 
 import hashlib

@@ -233,9 +233,7 @@ class Pipeline:
             line = self._lines[receipt.partition.topic]
             unknown = {name: FieldResult(None) for name in line.task.fields}
             verdict = Escalated(unknown, (Reason(Doubt.UNANSWERED, None),))
-            prompt = line.route.prompt
-            by = AnsweredBy(prompt.dialect.model, prompt.prompt_hash, prompt.schema_hash, "", 1)
-            event = line.router.answered(verdict, entry.record, entry.message, by, place=0, attempts=1)
+            event = line.router.answered(verdict, entry.record, entry.message, _asked(line), place=0, attempts=1)
             self._publish(line, entry, verdict, event)
 
     def _reject(self, line: Line, owed: Arrival | Entry, rejected: Rejected, *, attempts: int) -> None:
@@ -244,7 +242,8 @@ class Pipeline:
             if line.gate.close(why):
                 self._watch.barred(line.task.name, why)
             return
-        self._publish(line, owed, rejected, line.router.dead(rejected, owed.record, attempts=attempts))
+        by = _asked(line) if attempts else None
+        self._publish(line, owed, rejected, line.router.dead(rejected, owed.record, attempts=attempts, by=by))
 
     def _publish(self, line: Line, owed: Arrival | Entry, verdict: Verdict, event: Outgoing) -> None:
         """Event -> the partition's lane, which publishes it with the Position, in one transaction."""
@@ -277,6 +276,12 @@ async def _past_gate(line: Line) -> None:
         await line.gate.opened.wait()
     finally:
         line.feeder.slot_taken_back()
+
+
+def _asked(line: Line) -> AnsweredBy:
+    """Return who was asked about a message that has no answer."""
+    prompt = line.route.prompt
+    return AnsweredBy(prompt.dialect.model, prompt.prompt_hash, prompt.schema_hash, "", 1)
 
 
 async def _either(stop: asyncio.Event, tasks: Sequence["asyncio.Task[None]"]) -> None:

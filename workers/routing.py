@@ -87,12 +87,12 @@ class Router:
             value["text"] = message.text
             value["reasons"] = [{"reason": r.doubt, "field": r.field, "detail": r.detail} for r in verdict.reasons]
         topic = self._topic(verdict)
-        return Outgoing(topic, message.key, orjson.dumps(value), self._headers(kind, record, _JSON, attempts))
+        return Outgoing(topic, message.key, orjson.dumps(value), self._headers(kind, record, _JSON, attempts, by))
 
-    def dead(self, rejected: Rejected, record: Record, *, attempts: int) -> Outgoing:
-        """Return the dead letter of a record: its own bytes and headers, and why."""
+    def dead(self, rejected: Rejected, record: Record, *, attempts: int, by: AnsweredBy | None = None) -> Outgoing:
+        """Return the dead letter of a record: its own bytes and headers, why, and who was asked if anybody was."""
         headers = (
-            *self._headers(EventKind.DEAD, record, _BYTES, attempts),
+            *self._headers(EventKind.DEAD, record, _BYTES, attempts, by),
             ("nt_reason", rejected.refusal.value.encode()),
             ("nt_detail", rejected.detail.encode("utf-8", "replace")[:1_000]),
             ("nt_timestamp_ms", str(record.timestamp_ms).encode()),
@@ -113,7 +113,9 @@ class Router:
             case _:
                 assert_never(verdict)
 
-    def _headers(self, kind: EventKind, record: Record, content_type: tuple[str, bytes], attempts: int) -> Headers:
+    def _headers(
+        self, kind: EventKind, record: Record, content_type: tuple[str, bytes], attempts: int, by: AnsweredBy | None
+    ) -> Headers:
         partition = record.partition
         identity = event_id(self._stream, partition.topic, partition.number, record.offset, kind)
         headers: Headers = (
@@ -127,6 +129,8 @@ class Router:
             ("nt_offset", b"%d" % record.offset),
             ("nt_attempts", b"%d" % attempts),
         )
+        if by is not None:
+            headers += (("nt_model", by.model.encode("utf-8", "replace")), ("nt_prompt", by.prompt_hash.encode()))
         if record.headers:
             headers += tuple((name, value) for name, value in record.headers if name in _TRACE)
         return headers

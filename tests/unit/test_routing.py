@@ -110,6 +110,8 @@ def test_a_labelled_event_says_everything_about_its_message():
         "nt_partition": b"2",
         "nt_offset": b"41",
         "nt_attempts": b"2",
+        "nt_model": b"nano",
+        "nt_prompt": b"abc",
         "traceparent": b"00-1-2-03",
     }
 
@@ -213,6 +215,14 @@ def test_labels_may_have_topics_of_their_own():
     assert topics == ["cancellations", "rest", "rest"]
     assert answered(escalated(), router=router)[0].topic == "escalated"
     assert dead_topics(task) == dict.fromkeys(["cancellations", "rest", "escalated", "dead"], "dead")
+
+
+def test_a_dead_letter_names_who_was_asked_if_anybody_was():
+    """Model and prompt stand in headers; a trace is passed on as it came, and none is invented."""
+    plain = Record(Partition("in", 0), 0, None, b"v", (), -1)
+    asked = dict(ROUTER.dead(Rejected(Refusal.NO_VALID_ANSWER), plain, attempts=2, by=BY).headers)
+    assert (asked["nt_model"], asked["nt_prompt"]) == (BY.model.encode(), BY.prompt_hash.encode())
+    assert not {"nt_model", "nt_prompt", "traceparent", "tracestate"} & dict(dead(plain).headers).keys()
 
 
 def dead(record=RECORD, refusal=Refusal.NO_TEXT, detail="the text is blank"):
