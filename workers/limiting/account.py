@@ -78,10 +78,9 @@ class Account:
     def part(self) -> Part:
         return self._quota.part
 
-    def share(self, share: float, now: float) -> None:
+    def share(self, share: float) -> None:
         """Use only this share of the limits, in (0, 1], and what the account has to spare."""
         self._quota.share(share)
-        self._set_pace(now)
 
     def enter(self, tokens: int, *, again: bool = False) -> Ticket:
         """Join the queue for a call of about so many tokens, input and output; `again` after a provider's fault."""
@@ -159,7 +158,6 @@ class Account:
                 assert_never(outcome)
         self._breaker.ended(ticket.number)
         self._in_flight -= 1
-        self._set_pace(now)
 
     def _answered(self, ticket: Ticket, tokens: int, now: float) -> None:
         self._refusals = 0

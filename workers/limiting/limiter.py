@@ -37,7 +37,7 @@ class Limiter:
     def share(self, share: float | None) -> None:
         """Use only this share of the limits, in (0, 1], and what the headers show that others leave; None changes nothing."""
         if share is not None and share != self._account.part.share:
-            self._account.share(share, self._clock())
+            self._account.share(share)
             self._admit()
 
     @property

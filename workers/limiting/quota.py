@@ -40,6 +40,9 @@ class Left:
     tokens: float | None = None
 
 
+_UNKNOWN = Known()
+
+
 class Quota:
     """See the module's docstring. `ramp` None is a provider without it; not `shared`, limits are this worker's alone."""
 
@@ -64,8 +67,11 @@ class Quota:
 
     def rates(self, now: float) -> Known:
         """Return what may be used per minute from now on."""
+        known = self.known()
+        if known == _UNKNOWN and self._ramp is None:
+            return known
         self._loan.old(now)
-        known, pace = self.known(), self._pace_at(now) * self._loan.part.whole
+        pace = self._pace_at(now) * self._loan.part.whole
         tokens = _times(known.tokens_per_minute, pace * self._tokens.lean(now))
         if self._ramp is not None:
             tokens = _least(tokens, self._ramp.most_per_minute(now))
