@@ -71,6 +71,9 @@ bench: $(BENCH) ## the worker beside the field in one run: at most 20 minutes
 chaos: $(READY) ## a quarter of an hour of faults over three brokers and three workers, judged from the topics alone
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
+soak: $(READY) ## ten minutes of steady load: memory, descriptors and tasks of a worker must stay flat
+	$(BIN)/python -m tests.chaos.soak
+
 lock: $(READY) ## resolve the dependencies anew and lock them with hashes
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header uv.in -o uv.txt
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-deps llm.in -o llm.txt

@@ -79,6 +79,7 @@ async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int
     watch = Watch(metrics, [loaded.task.name for loaded in worker.tasks], worker.settings.model.price(), readiness)
     running: list[Pipeline] = []
     heartbeat = Heartbeat(time.monotonic, lambda: running[0].last_poll if running else None)
+    metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
     health = HealthServer(readiness, heartbeat, metrics.exposition)
     wanted = worker.settings.health
     port = None if wanted.port is None else await health.start(wanted.host, wanted.port)

@@ -121,6 +121,7 @@ class Metrics:
     confidence = Declared(
         Histogram, "confidence", "Confidence of a label, where it has one.", ("task", "field"), "probability", PROBABILITY
     )
+    tasks = Declared(Gauge, "tasks", "Tasks of the worker's event loop.", (), "tasks")
     intake_stopped = Declared(Gauge, "intake_stopped", "1 while nothing is read, and why.", ("reason",))
     ready = Declared(Gauge, "ready", "1 when /ready answers 200.")
     build_info = Declared(Gauge, "build_info", "Always 1; the version is its label.", ("version",))

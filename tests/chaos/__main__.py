@@ -6,6 +6,7 @@ Exit code 1 on any finding. The same seed makes the same schedule of faults, tho
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=RESULT, metavar="PATH")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the workers' logs in this folder")
     wanted = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # leaves no process behind, as Ctrl-C
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the brokers it misses are ours to kill
     plan = CUT if wanted.cut else Plan(wanted.seconds, wanted.messages, wanted.seed)
     plan = replace(plan, broken=wanted.broken)

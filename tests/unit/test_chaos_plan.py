@@ -6,6 +6,7 @@ from tests.chaos.nemesis import MODEL_MODES
 from tests.chaos.recovery import Sample, longest_standstill_seconds, recovery_seconds
 from tests.chaos.run import Plan
 from tests.chaos.schedule import BROKERS, LANES, MODEL_KINDS, TOPICS, Kind, lane_of, schedule
+from tests.chaos.slope import slope
 from tests.fakes.model_server import FAULTS
 
 SEEDS = range(20)
@@ -73,3 +74,11 @@ def test_the_longest_standstill_counts_from_progress_to_progress():
     """Samples that show no progress lengthen it."""
     assert longest_standstill_seconds(history([100] * 5 + [0] * 7 + [100] * 3)) == 8
     assert longest_standstill_seconds([]) == 0
+
+
+def test_the_slope_is_that_of_the_line_nearest_to_all_points():
+    """Exact for a line; noise that is even to both sides does not tilt it; too few points have none."""
+    assert slope([(x, 3 + 2 * x) for x in range(10)]) == pytest.approx(2)
+    assert slope([(0, 1), (1, -1), (2, -1), (3, 1)]) == pytest.approx(0)
+    assert slope([(1, 5), (1, 9)]) == 0
+    assert slope([]) == 0

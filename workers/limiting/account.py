@@ -177,7 +177,7 @@ class Account:
         self._quota.refused(slow_down=limited.slow_down, now=now)
         if self.known() == Known():  # no pace to slow down: only fewer calls help
             self._concurrency.refused(ticket.number, self._latest)
-        if now >= self._closed_until:
+        if now >= self._closed_until or self._refusals == 0:  # an answer in the pause began the count anew
             self._refusals += 1
         seconds = self._patience.wait_seconds(limited.after_seconds, self._refusals, chance)
         self._closed_until = max(self._closed_until, now + seconds)

@@ -225,3 +225,18 @@ def test_slow_down_is_slower_to_come_back_from_than_a_plain_refusal():
 
     assert run_virtually(main(slow_down=False)) >= 0.97
     assert 0.68 <= run_virtually(main(slow_down=True)) <= 0.78
+
+
+def test_a_refusal_in_the_pause_after_an_answer_is_a_first_refusal():
+    """Calls under way at a refusal end as they like: an answer, then another refusal; the pause is that of one refusal."""
+
+    async def main():
+        limiter = limiter_of()
+        tickets = [await limiter.enter(100) for _ in range(3)]
+        for ticket, outcome in zip(tickets, (Limited(None), Answered(100), Limited(None)), strict=True):
+            limiter.report(ticket, outcome)
+        clock = asyncio.get_running_loop().time
+        await limiter.enter(100)
+        assert 0.25 <= clock() <= 0.5
+
+    run_virtually(main())
