@@ -10,13 +10,14 @@ import asyncio
 import logging
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -34,6 +35,8 @@ def main() -> int:
     options = arguments()
     regimes = [quick(REGIMES[name]) if options.quick else REGIMES[name] for name in options.regime]
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it with SIGINT ignored
+        signal.signal(number, interrupted)
     results, left_out = [], []
     deadline = time.monotonic() + options.minutes * 60
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka(Path(folder)) as kafka:
@@ -54,6 +57,11 @@ def main() -> int:
         result for result in results if result["peer"] == WORKER and (result["why"] or result["lost"] or result["doubled"])
     ]
     return 1 if broken else 0
+
+
+def interrupted(*_: object) -> NoReturn:
+    """End as after Ctrl-C: peers, model and broker end too."""
+    raise KeyboardInterrupt
 
 
 def arguments() -> argparse.Namespace:
@@ -151,4 +159,7 @@ def write(folder: Path, results: list[Result], left_out: list[dict[str, str]], r
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

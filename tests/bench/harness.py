@@ -86,7 +86,7 @@ async def run_one(stage: Stage, peer: Peer, number: int, report: Callable[[int, 
     task = write_task(file.with_suffix(".yaml"), source, outs[0])
     with FakeModel(*regime.model, *regime.limits) as model:
         job = job_of(stage, task, model.base_url, (source, outs[0], run))
-        settings = worker_environment(job) if peer.name == WORKER else environment_of_peers(os.environ)
+        settings = worker_environment(job, regime) if peer.name == WORKER else environment_of_peers(os.environ)
         most = regime.subject_seconds if peer.name in SUBJECTS else regime.most_seconds
         async with topics.Ends(stage.brokers, outs) as ends, started(peer, job, file, settings, regime.processes) as subject:
             arrivals = asyncio.ensure_future(follow(stage, source, outs)) if regime.per_second else None
@@ -134,8 +134,11 @@ def job_of(stage: Stage, task: Task, url: str, names: tuple[str, str, str]) -> J
     )
 
 
-def worker_environment(job: Job) -> dict[str, str]:
+def worker_environment(job: Job, regime: Regime) -> dict[str, str]:
+    """Return the worker's settings: as the peers are, and the account's limits, which only it can be told."""
+    known = {"limits__requests_per_minute": regime.rpm, "limits__tokens_per_minute": regime.tpm}
     return environment(
+        **{name: value for name, value in known.items() if value is not None},
         kafka__brokers=job.brokers,
         kafka__group=job.group,
         kafka__session_timeout_seconds=job.session_seconds,

@@ -34,7 +34,12 @@ class FakeModel:
         """Start and return once it listens; on the port of before if there was one."""
         command = [sys.executable, "-m", "tests.fakes.model_server", "--port", str(self.port), *self._options]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-        if self._process.stdout is None or not (line := self._process.stdout.readline()):
+        try:
+            line = self._process.stdout.readline() if self._process.stdout is not None else b""
+        except BaseException:  # told to stop meanwhile: nobody else knows the process yet
+            self.kill()
+            raise
+        if not line:
             self._process.wait()
             raise RuntimeError("the fake model did not start; its complaint is on stderr")
         self.port = orjson.loads(line)["port"]
