@@ -24,7 +24,7 @@ from workers.pipeline import Clocks, Pipeline
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring import build_limiter, build_line, build_source, dialect_of
+from workers.wiring import Shared, build_limiter, build_line, build_slots, build_source, dialect_of
 
 TASK = Task.model_validate(
     {
@@ -67,7 +67,8 @@ class Process:
         loaded = LoadedTask(TASK, Path("task.yaml"), None, None, None, None, {})
         patience = world.patience
         limiter = build_limiter(world.settings, clock, world.rng.random, patience)
-        line = replace(build_line(loaded, route, world.settings, "memory/1", clock, limiter), patience=patience)
+        shared = Shared(limiter, build_slots(world.settings, [TASK]))
+        line = replace(build_line(loaded, route, world.settings, "memory/1", clock, shared), patience=patience)
         source = world.source(self.log, watch, clock)
         self.pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, world.rng.random, poll_seconds=1.0))
         await self.pipeline.run(self.stop, 20.0)
