@@ -13,6 +13,12 @@ from workers.exits import Exit
 LARGE = b'{"id": "large", "text": "' + b"x" * 5_000_000 + b'"}'
 BOMB = tuple((f"header-{i}", b"x" * 10_000) for i in range(300))
 BAD = {
+    "latin_1": (Sent('{"id": "x", "text": "caf\xe9"}'.encode("latin-1"), b"k"), b"undecodable"),
+    "utf_16": (Sent('{"id": "x", "text": "cancel"}'.encode("utf-16"), b"k"), b"undecodable"),
+    "byte_order_mark": (Sent(b'\xef\xbb\xbf{"id": "x", "text": "cancel"}', b"k"), b"undecodable"),
+    "lone_surrogate": (Sent(b'{"id": "x", "text": "\\ud800"}', b"k"), b"undecodable"),
+    "raw_nul": (Sent(b'{"id": "x", "text": "a\x00b"}', b"k"), b"undecodable"),
+    "number_without_end": (Sent(b'{"id": 1e400, "text": "cancel"}', b"k"), b"undecodable"),
     "undecodable": (Sent(b"\xff\xfe{", b"k"), b"undecodable"),
     "not_json": (Sent(b"{", b"k"), b"undecodable"),
     "deep_json": (Sent(b'{"text":' + b"[" * 5_000 + b"]" * 5_000 + b"}", b"k"), b"undecodable"),

@@ -152,6 +152,35 @@ async def test_a_model_that_is_away_costs_no_message_and_no_partition(bootstrap,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_two_minutes_without_the_model_cost_two_minutes(bootstrap, tmp_path):
+    """Nothing dies, nobody leaves the group, and the backlog goes at half the usual pace at least (a shared machine is uneven)."""
+    stage = await set_stage(bootstrap, tmp_path, 3)
+    await stage.send(tickets(3_000, keys=50))
+
+    async def seconds_for(first, last):
+        await stage.until_progress(first, 120)
+        started = time.monotonic()
+        await stage.until_progress(last, 120)
+        return time.monotonic() - started
+
+    with FakeModel("--latency-ms", "100") as model, Crew(stage, worker_settings(stage, model.base_url, **PACE), 1) as crew:
+        usual = await seconds_for(200, 1_200)
+        members = await stage.members()
+        model.kill()
+        await asyncio.sleep(120)
+        model.start()
+        progress = await stage.progress()
+        afterwards = await seconds_for(progress + 100, progress + 1_100)
+        await stage.until_progress(3_000, 120)
+        assert await stage.members() == members, "nobody left, nobody joined"
+        assert crew.stop() == [Exit.OK]
+    print(f"\n1,000 messages took {usual:.1f} s before the outage, {afterwards:.1f} s after it")
+    await all_labelled(stage, 3_000)
+    assert afterwards < 2 * usual
+
+
+@pytest.mark.slow
 async def test_an_account_that_is_barred_stops_the_intake_until_it_is_mended(bootstrap, tmp_path):
     """/ready says 503 and why while the key is refused, and 200 afterwards; nothing dies and no partition is lost."""
     stage = await set_stage(bootstrap, tmp_path, 3)
