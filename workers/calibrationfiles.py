@@ -21,7 +21,7 @@ def calibration_path(loaded: LoadedTask, folder: Path | None) -> Path:
 
 def read_calibration(loaded: LoadedTask, folder: Path | None) -> Calibration:
     """Return the task's calibration. Raises UserError for one that is missing or damaged."""
-    path, again = calibration_path(loaded, folder), _advice(loaded.task.name)
+    path, again = calibration_path(loaded, folder), _advice(loaded)
     try:
         return Calibration.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -37,11 +37,11 @@ def calibrations_of(tasks: Sequence[LoadedTask], folder: Path | None) -> dict[st
     return {each.task.name: read_calibration(each, folder) for each in tasks if each.task.promise is not None}
 
 
-def refuse_other(made: Calibration, wanted: Bound) -> None:
+def refuse_other(made: Calibration, wanted: Bound, loaded: LoadedTask) -> None:
     """Raise UserError for a calibration that is of something else, naming what differs."""
     what = difference(made.bound, wanted)
     if what is not None:
-        raise UserError(f"the calibration of task {wanted.task} {what}: {_advice(wanted.task)}, or go back to what it is of")
+        raise UserError(f"the calibration of task {wanted.task} {what}: {_advice(loaded)}, or go back to what it is of")
 
 
 def write_calibration(made: Calibration, path: Path) -> None:
@@ -55,5 +55,5 @@ def write_calibration(made: Calibration, path: Path) -> None:
         raise UserError(f"{path} cannot be written ({error.strerror}): name another file with --out") from None
 
 
-def _advice(task: str) -> str:
-    return f"calibrate with `nanotriage calibrate --task {task}` and labelled data"
+def _advice(loaded: LoadedTask) -> str:
+    return f"calibrate with `nanotriage calibrate --task {loaded.path}` and labelled data"

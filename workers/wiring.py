@@ -181,7 +181,7 @@ def build_line(
     Raises UserError for a calibration that is of something else.
     """
     if calibration is not None:
-        refuse_other(calibration, bound_by(loaded.task, route, settings))
+        refuse_other(calibration, bound_by(loaded.task, route, settings), loaded)
     task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
     signal = route.prompt.dialect.signal
     shared = shared or Shared(build_limiter(settings, clock), build_slots(settings, [task]))

@@ -34,14 +34,14 @@ def test_a_calibration_of_something_else_is_refused(changes, said):
     """The sentence names what differs, and the way out."""
     made = calibration_of(TASK, **changes)
     with pytest.raises(UserError) as refused:
-        refuse_other(made, bound_to(TASK))
+        refuse_other(made, bound_to(TASK), LOADED)
     assert said in str(refused.value)
-    assert "calibrate with `nanotriage calibrate --task banking_support`" in str(refused.value)
+    assert f"calibrate with `nanotriage calibrate --task {SHIPPED.path}`" in str(refused.value)
 
 
 def test_smaller_batches_than_calibrated_are_taken():
     """At low load every worker makes them; and what is the same is the same."""
-    refuse_other(calibration_of(TASK, batch_items=32), bound_to(TASK))
+    refuse_other(calibration_of(TASK, batch_items=32), bound_to(TASK), LOADED)
     assert difference(bound_to(TASK), bound_of(TASK, SignalKind.LOGPROBS, "nano", ("p", "s"), 16)) is None
 
 
@@ -58,7 +58,9 @@ def test_a_file_is_found_where_it_was_written(tmp_path):
 
 def test_a_missing_or_damaged_file_is_one_sentence(tmp_path):
     """Said with its path and the command that makes one."""
-    with pytest.raises(UserError, match=r"there is no calibration .*: calibrate with `nanotriage calibrate --task banking"):
+    with pytest.raises(
+        UserError, match=r"there is no calibration .*: calibrate with `nanotriage calibrate --task .*task.yaml`"
+    ):
         calibrations_of([LOADED], tmp_path)
     calibration_path(LOADED, tmp_path).write_text('{"calibration": "nanotriage.calibration.v2"}')
     with pytest.raises(UserError, match="is no calibration of this version: calibrate with"):

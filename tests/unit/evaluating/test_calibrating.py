@@ -15,6 +15,7 @@ from schemas.promise import Promise
 from schemas.task import Task
 from schemas.verdict import Assurance, SignalKind
 from tests.fakes.scripted_model import ScriptedModel
+from workers.cli import main
 from workers.evaluating.calibrating import Made, answers_of, calibrate, evidence
 from workers.evaluating.calibration_report import advice, calibration_json, calibration_tables
 from workers.evaluating.dry_run import DryRun, dry_run
@@ -149,9 +150,10 @@ def command(cwd: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("NANOTRIAGE_", "OPENAI_"))}
     folder = {"NANOTRIAGE_CALIBRATION_FOLDER": str(cwd), "PYTHONPATH": str(ROOT)}
     line = [sys.executable, "-m", "workers", *map(str, arguments)]
-    return subprocess.run(line, cwd=cwd, env=clean | folder, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(line, cwd=cwd, env=clean | folder, capture_output=True, text=True, timeout=250, check=False)
 
 
+@pytest.mark.timeout(300)
 def test_the_command_writes_a_file_that_eval_takes_and_says_what_is_missing(endpoint: str, tmp_path: Path) -> None:
     """A model that says one thing to everything: no threshold, exit code 1, everything escalated, and the reason said."""
     yaml = SHIPPED.path.read_text(encoding="utf-8").replace("thresholds:\n  default: 0.6", "promise: {error: 0.05}")
@@ -159,9 +161,6 @@ def test_the_command_writes_a_file_that_eval_takes_and_says_what_is_missing(endp
     for path, name in ((SHIPPED.sample_path, "sample.jsonl"), (SHIPPED.gold_path, "gold.jsonl")):
         (tmp_path / name).write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:120]))
     asked = ("--task", tmp_path / "task.yaml", "--model-url", endpoint)
-    missing = command(tmp_path, "eval", *asked)
-    assert (missing.returncode, len(missing.stderr.splitlines())) == (2, 1)
-    assert "there is no calibration" in missing.stderr
     done = command(tmp_path, "calibrate", *asked)
     assert done.returncode == 1, done.stderr
     assert "of its" in done.stdout and "a better prompt or model is needed" in done.stdout  # noqa: PT018
@@ -172,5 +171,19 @@ def test_the_command_writes_a_file_that_eval_takes_and_says_what_is_missing(endp
     assert (report["labelled"], report["escalations_by_reason"]) == (0, {"low_confidence": 120})
     assert report["promise"]["rehearsed"] is True
     assert report["promise"]["measured"]["of"] == 0
-    trial = command(tmp_path, "calibrate", "--task", "banking_support", "--model-url", endpoint, "--confidence", 0.9)
-    assert (trial.returncode, trial.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--confidence", "0.9"], "--confidence goes with --error"),
+        (["--error", "0.7"], "--error is between 0 and 0.5"),
+        ([], "task banking_support states no promise: add `promise: {error: 0.05}` to it, or try one with --error"),
+    ],
+)
+def test_a_promise_that_is_none_is_one_sentence(arguments, said, capsys):
+    """Before anything is asked; exit code 2."""
+    assert main(["calibrate", "--task", "banking_support", *arguments]) == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert len(printed.splitlines()) == 1
