@@ -45,7 +45,7 @@ def table(outcome: Outcome) -> str:
     lines.append(f"  {'kept  ' if kept else 'BROKEN'}  I8 asked again within the bound")
     kept = outcome.last_recovery is not None and outcome.last_recovery <= RECOVERY_SECONDS
     lines.append(
-        f"  {'kept  ' if kept else 'BROKEN'}  I9 full rate within {RECOVERY_SECONDS:g} s of the last fault: {outcome.last_recovery}"
+        f"  {'kept  ' if kept else 'BROKEN'}  I9 full rate within {RECOVERY_SECONDS:g} s of the last fault: {seconds_or_never(outcome.last_recovery)}"
     )
     return "\n".join([*lines, "", *[f"finding: {complaint}" for complaint in outcome.complaints]]).rstrip()
 
