@@ -17,6 +17,7 @@ from schemas.verdict import Band, SignalKind
 ITEMS = "r"
 REF = "ref"
 SURE = "sure"
+WRONG = "wrong"  # of an item that is asked again
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXY"
 _SENTIMENT_CODES = {"N": "negative", "E": "neutral", "P": "positive", "Z": UNKNOWN}

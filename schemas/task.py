@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
+from schemas.acceptance import DecisionThresholds, Thresholds
 from schemas.fields import (
     SENTIMENTS,
     UNKNOWN,
@@ -139,20 +140,6 @@ class FunctionCheck(Frozen):
 Check = Annotated[RequiresCheck | OneOfCheck | RangeCheck | FunctionCheck, Field(discriminator="check")]
 
 
-class Thresholds(Frozen):
-    """Accept a label when its confidence reaches the threshold of its field. Fields not named accept `default`.
-
-    `bands` says which stated bands are accepted where the route gives no log-probabilities.
-    """
-
-    default: float = Field(default=0.7, gt=0, le=1)
-    fields: dict[Name, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
-    bands: tuple[Literal["high", "medium", "low"], ...] = ("high",)
-
-    def of(self, field: str) -> float:
-        return self.fields.get(field, self.default)
-
-
 class Task(Frozen):
     """One triage job. Contradictions are refused here; nothing is repaired."""
 
@@ -179,7 +166,12 @@ class Task(Frozen):
 
     def acceptance(self) -> Thresholds | Promise:
         """Return the rule by which labels are accepted: exactly one, thresholds by default."""
-        return self.promise or self.thresholds or Thresholds()
+        return self.promise or self.thresholds or Thresholds(decisions=DecisionThresholds())
+
+    def accepts_decisions(self) -> bool:
+        """Return whether the task has labels, and a rule for a decision route's probabilities of them."""
+        rule = self.acceptance()
+        return bool(self.classified()) and (isinstance(rule, Promise) or rule.decisions is not None)
 
     def classified(self) -> Mapping[str, LabelField | SentimentField]:
         """Return the fields that are answered with a label."""
@@ -211,9 +203,9 @@ def _contradictions(task: Task) -> Iterator[Problem]:
         yield from _field_problems(name, field)
     for index, check in enumerate(task.checks):
         yield from _check_problems(task, index, check)
-    for name in task.thresholds.fields if task.thresholds else ():
+    for where, name in _threshold_fields(task.thresholds) if task.thresholds else ():
         if name not in task.classified():
-            yield ("thresholds", "fields", name), f"{name} is no label field, and only labels have a confidence; remove it"
+            yield (*where, name), f"{name} is no label field, and only labels have a confidence; remove it"
     if isinstance(routes := task.routes.labelled, LabelRoutes):
         where = ("routes", "labelled")
         yield from _label_problems(task, (*where, "field"), (*where, "topics"), routes.field, tuple(routes.topics))
@@ -232,6 +224,13 @@ def _promise_problems(task: Task, promise: Promise) -> Iterator[Problem]:
     yield from _label_problems(task, (*where, "field"), (*where, "errors"), promise.labels.field, tuple(promise.labels.errors))
     if promise.labels.field not in task.promised():
         yield (*where, "field"), f"the promise is not about {promise.labels.field}; add it to the promise's fields"
+
+
+def _threshold_fields(thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name in thresholds.fields:
+        yield ("thresholds", "fields"), name
+    for name in thresholds.decisions.fields if thresholds.decisions else ():
+        yield ("thresholds", "decisions", "fields"), name
 
 
 def _topic_problems(task: Task) -> Iterator[Problem]:

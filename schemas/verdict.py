@@ -9,8 +9,17 @@ from typing import Any
 class SignalKind(StrEnum):
     """Where a confidence comes from. Two kinds are never compared with one threshold."""
 
+    DISTRIBUTION = "distribution"  # a decision route's own probability of every label
     LOGPROBS = "logprobs"  # probability of the label's tokens among the labels
     BAND = "band"  # the model's own word: high, medium or low
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a decision route says of one field: a label, and the probability of every label or None."""
+
+    label: str
+    distribution: Mapping[str, float] | None
 
 
 class Band(StrEnum):
@@ -33,13 +42,15 @@ class Confidence:
     """Our probability that a label is the model's choice among the labels.
 
     `mass` is the probability of all labels together at that place; a low mass means that the model wanted to say something
-    else. `batch_size` and `place` belong to it: a label in a batch is conditioned on those before it.
+    else. `batch_size` and `place` belong to it: a label in a batch is conditioned on those before it. So does `kind`, where
+    it comes from: a threshold holds for one kind.
     """
 
     probability: float
     mass: float
     batch_size: int
     place: int
+    kind: SignalKind = SignalKind.LOGPROBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ class Doubt(StrEnum):
     NOT_GROUNDED = "not_grounded"  # an extracted value does not stand in the text
     NOT_A_VALUE = "not_a_value"  # an extracted value is not of its type, or breaks its pattern
     CHECK_FAILED = "check_failed"
+    INVALID_ANSWER = "invalid_answer"  # the answer for a field breaks the reply's rules, also after it was asked anew
     UNANSWERED = "unanswered"  # no answer came while thousands after it were answered
 
 

@@ -1,8 +1,13 @@
-"""Waiting for a condition, with a deadline, instead of sleeping for a while and hoping."""
+"""What many tests do: wait for a condition, with a deadline, instead of sleeping and hoping; ask a prompt for its one call."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+
+from schemas.message import Message
+from workers.asking.model import Call
+from workers.asking.prompt import Prompt
+from workers.asking.refs import distinct_refs
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0, every_seconds: float = 0.01) -> None:
@@ -26,3 +31,9 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not met within {seconds:g} seconds")
         time.sleep(0.01)
+
+
+def call_of(prompt: Prompt, messages: Sequence[Message], draw: Callable[[int], int]) -> Call:
+    """Return the one chat call about the messages."""
+    (call,) = prompt.calls(messages, distinct_refs(len(messages), draw))
+    return call

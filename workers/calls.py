@@ -42,13 +42,20 @@ class Calls:
         `again` after a provider's fault: such calls have a budget.
         """
         began = self.clock()
-        ticket = await self.limiter.enter(self.tokens(messages), again=again)
+        requests, tokens = self.price(messages)
+        ticket = await self.limiter.enter(tokens, requests, again=again)
         return Permit(self, ticket, self.clock() - began)
 
-    def tokens(self, messages: Sequence[Message]) -> int:
-        """Return about how many tokens a call about these messages takes at most: the prompt, and all room for the answer."""
-        texts = sum(self.cost.estimate(message.text) for message in messages)
-        return int(self.cost.static) + texts + self.route.prompt.most_output_tokens(len(messages))
+    def price(self, messages: Sequence[Message]) -> tuple[int, int]:
+        """Return how many requests a question about these messages is, and about how many tokens at most.
+
+        Counted are what is asked, the texts as often as they are sent, and all room for the answers.
+        """
+        backend = self.route.backend
+        overhead = backend.overhead(len(messages))
+        texts = overhead.copies * sum(self.cost.estimate(message.text) for message in messages)
+        more = (overhead.static_bytes - backend.overhead(1).static_bytes) / self.cost.bytes_per_token
+        return overhead.requests, int(self.cost.static + more) + texts + overhead.output_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from workers.wiring import (
     require_topics,
     secure_draw,
     stream_name,
+    wishes_of,
 )
 
 T = TypeVar("T")
@@ -136,14 +137,15 @@ async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> Pipeline:
 
 async def _open(worker: Worker, task: Task) -> Route:
     """Settle the task's route by asking. Raises ModelUnavailableError, or UserError for what only an operator can mend."""
-    route = await open_route(worker.model, task, dialect_of(worker.settings.model), worker.settings.model.logprobs, secure_draw)
+    model = worker.settings.model
+    route = await open_route(worker.model, task, dialect_of(model), wishes_of(model), secure_draw)
     match route:
         case Route():
             return route
         case TryAgain(why=why) | Refused(why=why) | Broken(why=why):  # the last two: a gateway in trouble, or a mood
-            raise ModelUnavailableError(f"the model at {worker.settings.model.base_url} cannot be asked: {why}")
+            raise ModelUnavailableError(f"the model at {model.base_url} cannot be asked: {why}")
         case fault:
-            raise UserError(f"the model at {worker.settings.model.base_url} cannot be used: {fault.why}", Exit.MODEL)
+            raise UserError(f"the model at {model.base_url} cannot be used: {fault.why}", Exit.MODEL)
 
 
 async def _patiently(action: Callable[[], Awaitable[T]], worker: Worker, stop: asyncio.Event) -> T:

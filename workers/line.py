@@ -1,31 +1,53 @@
 """A line: the stages of one task, built by `workers.wiring` and joined by `workers.pipeline`. Values only."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.message import Message
 from schemas.task import Task
+from schemas.verdict import Escalated
 from topics.codec import Codec
-from topics.record import Receipt, Record
+from topics.record import Outgoing, Receipt, Record
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.sizing import Sizing
 from workers.brake import Brake
 from workers.calls import Calls
-from workers.judging.confidence import Scorer
-from workers.judging.reading import Reader
+from workers.judging.answers import AnswerReader
 from workers.judging.verdicts import Judge
 from workers.patience import Patience
 from workers.routing import Router
 
 
+class Kept(NamedTuple):
+    """The last answer about a message that was read but not good enough: published if nothing better comes."""
+
+    verdict: Escalated
+    event: Outgoing
+
+
 class Entry(NamedTuple):
-    """A message on its way, with the record it came from and the receipt owed for it."""
+    """A message on its way, with the record it came from and the receipt owed for it.
+
+    `wrong` says what was wrong with its last answer, `kept` is the last one that could be read.
+    """
 
     message: Message
     record: Record
     receipt: Receipt
+    wrong: tuple[str, ...] = ()
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Entries of one batch to ask about in one call. `tries` counts their answers so far, `faults` those in a row."""
+
+    entries: Sequence[Entry]
+    tries: int = 0
+    faults: int = 0
 
 
 @dataclass(slots=True)
@@ -61,9 +83,9 @@ class Line:
     route: Route
     calls: Calls
     patience: Patience
-    reader: Reader
-    scorer: Scorer | None  # None where the route gives no log-probabilities
+    reader: AnswerReader
     judge: Judge
+    repair: bool  # ask once more about answers that break a rule
     router: Router
     gate: Gate
     brake: Brake

@@ -25,22 +25,13 @@ from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refuse
 from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
 from workers.batching.tokens import Call
 from workers.batching.window import Batch
-from workers.judging.reading import Read
-from workers.line import Entry, Line
+from workers.judging.reading import Unread
+from workers.judging.repair import Again, settle
+from workers.line import Entry, Kept, Line, Part
 from workers.routing import AnsweredBy
 from workers.watch import Watch
 
 _OLDEST_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Entries of one batch to ask about in one call. `tries` counts their answers so far, `faults` those in a row."""
-
-    entries: Sequence[Entry]
-    batch_size: int
-    tries: int = 0
-    faults: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +125,7 @@ class Pipeline:
     async def _label(self, line: Line, batch: Batch[Entry]) -> None:
         """Batch -> Question -> Answer -> Reading -> Verdict -> Event, and again for what an answer left unread."""
         try:
-            parts = [Part(batch.items, len(batch.items))]
+            parts = [Part(batch.items)]
             while parts:
                 await _past_gate(line)
                 part = self._still_owed(parts.pop())
@@ -146,7 +137,7 @@ class Pipeline:
                 if not part.entries:
                     permit.unused()
                     continue
-                question = line.route.question([entry.message for entry in part.entries])
+                question = line.route.question([e.message for e in part.entries], [e.wrong for e in part.entries])
                 asked = await permit.ask(question)
                 result = asked.result
                 self._watch.call(line.task.name, asked)
@@ -171,28 +162,32 @@ class Pipeline:
 
     def _settle(self, line: Line, part: Part, refs: Sequence[str], answer: Answer) -> list[Part]:
         """Publish a verdict for every entry the answer can be read for; return the parts to ask again."""
-        readings = line.reader.read(answer.content, refs, cut=answer.cut)
-        read = sum(isinstance(reading, Read) for reading in readings)
-        scores = line.scorer.score(answer.content, answer.tokens, len(readings)) if line.scorer is not None and read else []
-        prompt = line.route.prompt
-        by = AnsweredBy(answer.model, prompt.prompt_hash, prompt.schema_hash, answer.request_id, len(part.entries))
+        readings = line.reader.read(answer, refs)
+        backend = line.route.backend
+        by = AnsweredBy(answer.model, backend.prompt_hash, backend.schema_hash, answer.request_id, len(part.entries))
+        tries = part.tries + 1
         unread: list[Entry] = []
         for entry, reading in zip(part.entries, readings, strict=True):
-            if not isinstance(reading, Read):
-                self._watch.unread(line.task.name, reading)
-                unread.append(entry)
-                continue
-            signals = scores[reading.place] if reading.place < len(scores) else {}
-            verdict = line.judge.judge(entry.message.text, reading, signals, answer.model)
-            event = line.router.answered(verdict, entry.record, entry.message, by, place=reading.place, attempts=part.tries + 1)
-            self._publish(line, entry, verdict, event)
-            line.brake.answered(entry.receipt.partition)
-        again = after_reading(unread, asked=len(part.entries), batch_size=part.batch_size, tries=part.tries)
-        if unread and not again:
-            detail = f"no valid answer in {part.tries + 1} calls"
+            place = 0 if isinstance(reading, Unread) else reading.place
+            repair = line.repair and part.tries == 0
+            match settle(line.judge, entry.message.text, reading, answer.model, repair=repair):
+                case Again(why=why, wrong=wrong, best=best):
+                    kept = entry.kept
+                    if best is not None:
+                        event = line.router.answered(best, entry.record, entry.message, by, place=place, attempts=tries)
+                        kept = Kept(best, event)
+                    self._watch.unread(line.task.name, why)
+                    unread.append(entry._replace(wrong=wrong, kept=kept))
+                case verdict:
+                    event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=tries)
+                    self._publish(line, entry, verdict, event)
+                    line.brake.answered(entry.receipt.partition)
+        again = after_reading(unread, asked=len(part.entries), tries=part.tries)
+        if not again:
+            rejected = Rejected(Refusal.NO_VALID_ANSWER, f"no valid answer in {tries} calls")
             for entry in unread:
-                self._reject(line, entry, Rejected(Refusal.NO_VALID_ANSWER, detail), attempts=part.tries + 1)
-        return [Part(entries, part.batch_size, part.tries + 1) for entries in again]
+                self._give_up(line, entry, rejected, attempts=tries)
+        return [Part(entries, tries) for entries in again]
 
     async def _endure(self, line: Line, part: Part, fault: Fault) -> list[Part]:
         """Do what the fault asks for: wait, ask less at once, give one message up, or stop until an operator acts."""
@@ -200,15 +195,15 @@ class Pipeline:
         match after_fault(fault, len(part.entries), faults, self._clocks.jitter(), line.patience):
             case Wait(seconds=seconds):
                 await asyncio.sleep(seconds)
-                return [Part(part.entries, part.batch_size, part.tries, faults if seconds else part.faults)]
+                return [Part(part.entries, part.tries, faults if seconds else part.faults)]
             case Halve():
-                return [Part(half, part.batch_size, part.tries + 1) for half in halves(part.entries)]
+                return [Part(half, part.tries + 1) for half in halves(part.entries)]
             case GiveUp(refusal=refusal, detail=detail):
-                self._reject(line, part.entries[0], Rejected(refusal, detail), attempts=part.tries + 1)
+                self._give_up(line, part.entries[0], Rejected(refusal, detail), attempts=part.tries + 1)
                 return []
             case Stop(why=why):
                 await self._barred(line, why)
-                return [Part(part.entries, part.batch_size, part.tries)]
+                return [Part(part.entries, part.tries)]
             case unsaid:
                 assert_never(unsaid)
 
@@ -236,6 +231,14 @@ class Pipeline:
             event = line.router.answered(verdict, entry.record, entry.message, _asked(line), place=0, attempts=1)
             self._publish(line, entry, verdict, event)
 
+    def _give_up(self, line: Line, entry: Entry, rejected: Rejected, *, attempts: int) -> None:
+        """Escalate with the last answer that could be read, however imperfect; reject what never had one."""
+        if entry.kept is None:
+            self._reject(line, entry, rejected, attempts=attempts)
+            return
+        self._publish(line, entry, entry.kept.verdict, entry.kept.event)
+        line.brake.answered(entry.receipt.partition)
+
     def _reject(self, line: Line, owed: Arrival | Entry, rejected: Rejected, *, attempts: int) -> None:
         why = line.brake.dead(owed.receipt.partition)
         if why is not None:  # not published: it stays owed, and is read again once somebody has acted
@@ -257,7 +260,7 @@ def _learn_size(line: Line, question: Question, result: Answer | Fault, seconds:
     items = len(question.refs)
     match result:
         case Answer(cut=False, usage=usage):
-            line.sizing.answered(Call(len(question.body), items, usage.input, usage.output), seconds)
+            line.sizing.answered(Call(question.size, items, usage.input, usage.output), seconds)
         case Answer() | TooBig():
             line.sizing.too_big(items)
         case TryAgain() | Refused() | Broken() | Barred():
@@ -280,8 +283,8 @@ async def _past_gate(line: Line) -> None:
 
 def _asked(line: Line) -> AnsweredBy:
     """Return who was asked about a message that has no answer."""
-    prompt = line.route.prompt
-    return AnsweredBy(prompt.dialect.model, prompt.prompt_hash, prompt.schema_hash, "", 1)
+    backend = line.route.backend
+    return AnsweredBy(backend.model, backend.prompt_hash, backend.schema_hash, "", 1)
 
 
 async def _either(stop: asyncio.Event, tasks: Sequence["asyncio.Task[None]"]) -> None:

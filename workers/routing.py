@@ -197,9 +197,9 @@ def _field_value(result: FieldResult) -> dict[str, Any]:
     match result.signal:
         case None | NotScored():
             value["confidence"] = None
-        case Confidence(probability=probability):
+        case Confidence(probability=probability, kind=kind):
             value["confidence"] = round(probability, 6)
-            value["signal"] = SignalKind.LOGPROBS
+            value["signal"] = kind
         case ClaimedConfidence(band=band):
             value["confidence"] = None
             value["signal"] = SignalKind.BAND

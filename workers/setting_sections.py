@@ -141,6 +141,11 @@ class ModelSettings(Section):
 
     base_url: Annotated[str, AfterValidator(_base_url)] = Field(default="https://api.openai.com/v1", description="endpoint")
     name: str = Field(default="gpt-6-luna", min_length=1, description="model")
+    backend: Literal["auto", "chat", "decisions", "systemone"] = Field(
+        default="auto",
+        description="how labels are asked for: auto is chat where it gives log-probabilities, else a decision route, else chat",
+    )
+    decisions_name: str | None = Field(default=None, min_length=1, description="model of decision routes; unset is `name`")
     api_key_file: SecretPath | None = Field(
         default=None, description="file that holds the API key; read again when it is refused"
     )
@@ -159,6 +164,7 @@ class ModelSettings(Section):
     )
     temperature: Annotated[float | None, BeforeValidator(off)] = Field(default=0, ge=0, le=2, description="off leaves it out")
     max_output_tokens_per_item: int = Field(default=120, ge=8, le=4096, description="room for the answer about one message")
+    repair: bool = Field(default=True, description="ask once more, with what was wrong, about an answer that breaks a rule")
     concurrency: int = Field(default=8, ge=1, le=1024, description="calls in flight at most")
     prices: dict[str, Price] = Field(
         default_factory=dict, description="US dollars per million tokens by model: input, cached, output; none is unknown"

@@ -11,7 +11,6 @@ from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig,
 from workers.batching.window import Batch
 from workers.calls import Asked
 from workers.health import Readiness
-from workers.judging.reading import Unread
 from workers.limiting.breaker import BreakerState
 from workers.limiting.limiter import Limiter
 from workers.line import Entry, Line
@@ -98,8 +97,8 @@ class Watch:
         elif not isinstance(result, Barred):
             _LOG.warning("model_call_failed", task=task, outcome=_outcome(result), why=result.why)
 
-    def unread(self, task: str, why: Unread) -> None:
-        self._tasks[task].reasked[why.value].inc()
+    def unread(self, task: str, why: str) -> None:
+        self._tasks[task].reasked[why].inc()
 
     def verdict(self, task: str, verdict: Verdict, record: Record, now: float) -> None:
         """Count a settled record. `now` is seconds since the epoch."""

@@ -21,7 +21,7 @@ from topics.log import Log
 from topics.source import Source
 from workers.asking.openai_model import Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect
-from workers.asking.route import Route
+from workers.asking.route import Route, Wishes
 from workers.batching.feeder import Feeder
 from workers.batching.sizing import Allowed, Sizing
 from workers.batching.slots import Slots
@@ -31,6 +31,7 @@ from workers.brake import Brake, BrakeLimits
 from workers.calibrationfiles import refuse_other
 from workers.calls import Calls
 from workers.exits import UserError
+from workers.judging.answers import AnswerReader, DecidedReader, WrittenReader
 from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge, UserCode
@@ -127,6 +128,11 @@ def build_limiter(
     )
 
 
+def wishes_of(model: ModelSettings) -> Wishes:
+    """Return what the settings insist on or forbid."""
+    return Wishes(model.backend, model.logprobs, model.decisions_name)
+
+
 def secure_draw(below: int) -> int:
     """Return a number below the bound that nobody can guess: refs are drawn with it."""
     return secrets.randbelow(below)
@@ -162,9 +168,9 @@ def allowed_by(limiter: Limiter) -> Allowed:
 
 def bound_by(task: Task, route: Route, settings: Settings) -> Bound:
     """Return what a calibration must be of for this task on this route. Raises ValueError for a task without a promise."""
-    prompt = route.prompt
-    hashes = (prompt.prompt_hash, prompt.schema_hash)
-    return bound_of(task, prompt.dialect.signal, settings.model.name, hashes, settings.batching.max_items)
+    backend = route.backend
+    hashes = (backend.prompt_hash, backend.schema_hash)
+    return bound_of(task, backend.signal, backend.model, hashes, settings.batching.max_items)
 
 
 def build_line(
@@ -182,12 +188,11 @@ def build_line(
     """
     if calibration is not None:
         refuse_other(calibration, bound_by(loaded.task, route, settings), loaded)
-    task, batching, books = loaded.task, settings.batching, code_books(loaded.task)
-    signal = route.prompt.dialect.signal
+    task, batching = loaded.task, settings.batching
     shared = shared or Shared(build_limiter(settings, clock), build_slots(settings, [task]))
     limiter = shared.limiter
-    cost = TokenCost(route.prompt.static_bytes)
-    limits = Limits(batching.max_items, batching.max_tokens, batching.linger_seconds)
+    cost = TokenCost(route.backend.overhead(1).static_bytes)
+    limits = Limits(batching.max_items if route.backend.together else 1, batching.max_tokens, batching.linger_seconds)
     if cost.static >= limits.max_tokens:
         raise UserError(
             f"batching.max_tokens {limits.max_tokens} leaves no room beside the prompt of task {task.name}, which takes about "
@@ -203,13 +208,28 @@ def build_line(
         route=route,
         calls=Calls(route, cost, limiter, clock),
         patience=Patience(most_seconds=settings.limits.most_seconds),
-        reader=Reader(books, [name for name in task.fields if name not in books], banded=signal is SignalKind.BAND),
-        scorer=Scorer(books) if signal is SignalKind.LOGPROBS else None,
+        reader=reader_of(task, route.backend.signal),
         judge=Judge(task, UserCode(loaded.reply_model, loaded.functions), calibration),
+        repair=settings.model.repair,
         router=Router(task, stream),
         gate=Gate(),
         brake=Brake(BrakeLimits(settings.brake.dead_run, settings.brake.dead_share, settings.brake.window)),
     )
+
+
+def reader_of(task: Task, signal: SignalKind) -> AnswerReader:
+    """Return what reads the answers about the task where labels carry this signal."""
+    books = code_books(task)
+    others = [name for name in task.fields if name not in books]
+    match signal:
+        case SignalKind.DISTRIBUTION:
+            return DecidedReader(books, Reader({}, others, banded=False) if others else None)
+        case SignalKind.LOGPROBS:
+            return WrittenReader(Reader(books, others, banded=False), Scorer(books))
+        case SignalKind.BAND:
+            return WrittenReader(Reader(books, others, banded=True), None)
+        case _:
+            assert_never(signal)
 
 
 def build_source(

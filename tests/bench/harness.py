@@ -26,6 +26,7 @@ from tests.broker.workers_under_test import environment
 from tests.checker import judge, origin_of
 from tests.fakes.model_process import FakeModel
 from tests.fakes.model_replies import pieces, read, usage_of
+from tests.helpers import call_of
 from topics.record import Record
 from workers.asking.prompt import Dialect, Prompt
 from workers.taskfiles import load_task
@@ -112,7 +113,7 @@ def write_task(path: Path, source: str, out: str) -> Task:
 
 def job_of(stage: Stage, task: Task, url: str, names: tuple[str, str, str]) -> Job:
     """Return the peer's job; its request is the worker's own, so that all ask the same."""
-    question = Prompt(task, Dialect("bench", SignalKind.BAND)).question([Message("", "", None, None, {})], lambda _: 0)
+    question = call_of(Prompt(task, Dialect("bench", SignalKind.BAND)), [Message("", "", None, None, {})], lambda _: 0)
     request = orjson.loads(question.body)
     request["messages"][-1]["content"] = _PLACE
     request["max_completion_tokens"] = 32 + 120 * BATCH
@@ -233,7 +234,7 @@ def tokens_of_full_call(stage: Stage, source: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         task = write_task(Path(folder) / "task.yaml", source, "out")
     messages = [Message(orjson.loads(topics.message(n))["body"], "", None, None, {}) for n in range(BATCH)]
-    question = Prompt(task, Dialect("bench", SignalKind.BAND)).question(messages, random.Random(1).randrange)
+    question = call_of(Prompt(task, Dialect("bench", SignalKind.BAND)), messages, random.Random(1).randrange)
     asked = read(question.body)
     return usage_of(asked, pieces(asked, asked.items, "first")).total
 

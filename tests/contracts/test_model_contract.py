@@ -19,7 +19,8 @@ from schemas.reply import code_books
 from schemas.task import Task
 from schemas.verdict import SignalKind
 from tests.fakes.scripted_model import ScriptedModel
-from workers.asking.model import Answer, Barred, Broken, Refused, TooBig, TryAgain, Unclear
+from tests.helpers import call_of
+from workers.asking.model import Answer, Barred, Broken, Call, Refused, TooBig, TryAgain, Unclear
 from workers.asking.openai_model import Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect, Prompt
 from workers.judging.reading import Read, Reader
@@ -40,7 +41,7 @@ TASK = Task.model_validate(
 def question_of(*texts, task=TASK, dialect=None):
     prompt = Prompt(task, dialect or Dialect("nano", SignalKind.BAND))
     numbers = iter(range(10_000))
-    return prompt.question([Message(text, "", None, None, {}) for text in texts or ("one",)], lambda _: next(numbers))
+    return call_of(prompt, [Message(text, "", None, None, {}) for text in texts or ("one",)], lambda _: next(numbers))
 
 
 async def well(question):
@@ -134,12 +135,7 @@ class Server:
         if self.handler is not None:
             return await self.handler(request)
         body = orjson.loads(self.requests[-1][2])
-        return web.json_response(await well(_Asked(orjson.dumps(body))), headers={"x-request-id": "req-7"})
-
-
-@dataclass
-class _Asked:
-    body: bytes
+        return web.json_response(await well(Call(orjson.dumps(body), ())), headers={"x-request-id": "req-7"})
 
 
 @asynccontextmanager
@@ -390,7 +386,7 @@ async def test_no_fault_tells_the_key():
 
 
 @pytest.mark.skipif(not OPENAPI.is_file(), reason="OpenAI's API description is not beside the checkout")
-@pytest.mark.parametrize("signal", SignalKind)
+@pytest.mark.parametrize("signal", [SignalKind.LOGPROBS, SignalKind.BAND])
 @pytest.mark.parametrize("task", ["tickets", *shipped_tasks()])
 async def test_the_request_is_one_that_openai_describes(task, signal):
     """What the server receives validates against the published OpenAPI schema."""

@@ -5,7 +5,7 @@ import orjson
 from hypothesis import given
 
 from schemas.reply import CodeBook
-from workers.judging.reading import Read, Reader, Unread
+from workers.judging.reading import Imperfect, Read, Reader, Unread
 
 BOOK = CodeBook({"A": "alpha", "B": "beta", "Z": "unknown"}, {"alpha": "", "beta": ""})
 READER = Reader({"intent": BOOK}, ["order_id"], banded=False)
@@ -60,8 +60,14 @@ def test_a_cut_answer_keeps_its_complete_items(data):
     assert [isinstance(r, Read) for r in readings] == [end <= length for end in ends]
 
 
-def test_codes_outside_the_book_and_wrong_shapes_are_unread():
-    """A schema that was not honoured is noticed per item."""
+def test_codes_outside_the_book_and_wrong_shapes_are_noticed():
+    """A schema that was not honoured is noticed per item; what is right of it is read."""
     wrong = [item("r001", "Q"), {**item("r002"), "more": 1}, {"ref": "r003"}, item("r004", order=7), item("r005")]
     readings = READER.read(reply(wrong), REFS, cut=False)
-    assert [r if isinstance(r, Unread) else "read" for r in readings] == [Unread.MISSHAPEN] * 4 + ["read"]
+    assert [type(r) for r in readings] == [Imperfect, Imperfect, Unread, Imperfect, Read]
+    code, more, _, number, _ = readings
+    assert (code.read.labels, code.read.written) == ({"intent": None}, {"order_id": "12"})
+    assert [reason.field for reason in code.wrong] == ["intent"]
+    assert [reason.field for reason in more.wrong] == [None]
+    assert (number.read.labels, number.read.written) == ({"intent": "alpha"}, {"order_id": None})
+    assert [reason.field for reason in number.wrong] == ["order_id"]

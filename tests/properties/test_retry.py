@@ -108,7 +108,7 @@ def test_a_texts_fault_halves_and_then_gives_up_the_one(fault, refusal):
 
 def test_nothing_unread_is_nothing_to_ask():
     """A part that was read as a whole is over."""
-    assert after_reading([], asked=3, batch_size=3, tries=0) == []
+    assert after_reading([], asked=3, tries=0) == []
 
 
 def test_patience_is_a_value():

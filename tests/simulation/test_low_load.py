@@ -13,7 +13,7 @@ from tests.fakes.scripted_model import ScriptedModel
 from tests.helpers import until
 from tests.simulation.virtual import run_virtually
 from topics.memory import MemoryCluster
-from workers.asking.route import open_route
+from workers.asking.route import Wishes, open_route
 from workers.health import Readiness
 from workers.metrics import Metrics
 from workers.pipeline import Clocks, Pipeline
@@ -62,7 +62,7 @@ async def quiet_hour(seed, per_second, messages, partitions):
         cluster.create(topic, 1)
     settings, model = load_settings({}), SlowModel()
     watch = Watch(Metrics("quiet"), [TASK.name], None, Readiness())
-    route = await open_route(model, TASK, dialect_of(settings.model), "off", chance.randrange)
+    route = await open_route(model, TASK, dialect_of(settings.model), Wishes("chat", "off"), chance.randrange)
     line = build_line(LoadedTask(TASK, Path("task.yaml"), None, None, None, None, {}), route, settings, "memory/1", clock)
     source = build_source(cluster.log(), [TASK], settings, watch, clock)
     stop = asyncio.Event()

@@ -16,7 +16,7 @@ from tests.simulation.mortal import Life, MortalLog
 from topics.errors import LogUnavailable
 from topics.memory import Delays, MemoryCluster
 from workers.asking.model import Broken, Refused, TooBig, TryAgain
-from workers.asking.route import open_route
+from workers.asking.route import Wishes, open_route
 from workers.health import Readiness
 from workers.metrics import Metrics
 from workers.patience import Patience
@@ -62,7 +62,7 @@ class Process:
     async def _work(self):
         world, clock = self.world, asyncio.get_running_loop().time
         model = world.model(self.life)
-        route = await open_route(model, TASK, dialect_of(world.settings.model), "off", world.rng.randrange)
+        route = await open_route(model, TASK, dialect_of(world.settings.model), Wishes("chat", "off"), world.rng.randrange)
         watch = Watch(Metrics("simulation"), [TASK.name], None, Readiness())
         loaded = LoadedTask(TASK, Path("task.yaml"), None, None, None, None, {})
         patience = world.patience

@@ -15,7 +15,7 @@ from topics.memory import MemoryCluster
 from topics.record import Partition, Record
 from workers.allowance import Allowance, Allowances
 from workers.asking.model import Barred, Broken, Refused, TooBig, Trouble, TryAgain, Unclear
-from workers.asking.route import open_route
+from workers.asking.route import Wishes, open_route
 from workers.exits import UserError
 from workers.health import Readiness
 from workers.lifecycle import Worker
@@ -67,7 +67,7 @@ class House:
         limiter = build_limiter(self.settings, clock, lambda: 0.5, OPEN)
         shared, lines = Shared(limiter, build_slots(self.settings, self.tasks)), {}
         for task in self.tasks:
-            route = await open_route(self.model, task, dialect_of(self.settings.model), "off", secure_draw)
+            route = await open_route(self.model, task, dialect_of(self.settings.model), Wishes(logprobs="off"), secure_draw)
             loaded = LoadedTask(task, Path("task.yaml"), None, None, None, None, {})
             line = build_line(loaded, route, self.settings, "memory/1", shared=shared)
             lines[task.source.topic] = replace(line, patience=FAST)
@@ -326,6 +326,64 @@ async def test_a_value_that_does_not_stand_in_the_text_is_escalated():
     assert value["text"] == "cancel my order please"
 
 
+async def test_a_broken_rule_is_told_to_the_model_and_repaired():
+    """The item is asked once more with what was wrong as data beside its text, and the mended answer is published."""
+    told = []
+
+    def label(text):
+        return {"order_id": "1000" if told else "99999"}
+
+    model = ScriptedModel(label)
+    model.always = lambda items: told.extend(i["wrong"] for i in items if "wrong" in i)
+    house = House(model, **{"model.concurrency": 1})
+    house.send("cancel order 1000 please")
+    async with house.working():
+        await house.settled(1)
+    (record,) = house.events("labelled")
+    value = orjson.loads(record.value)
+    assert value["fields"]["order_id"]["value"] == "1000"
+    assert value["provenance"]["attempts"] == 2
+    assert told == ["order_id: the value does not stand in the text exactly as written; use null if none does"]
+
+
+@pytest.mark.parametrize("then", [lambda _: "garbage", Refused("no"), TooBig("x"), lambda items: [{**items[0], "intent": "Q"}]])
+async def test_the_last_imperfect_answer_travels_with_the_escalation(then):
+    """An invalid code for one field: whatever the second answer is, the other field is published and the reason told."""
+    model = ScriptedModel(labels)
+    house = House(model)
+    async with house.working():
+        model.script = [lambda items: [{**items[0], "intent": "Q"}], then]
+        house.send("cancel order 1000")
+        await house.settled(1)
+    assert house.outcomes().popitem()[1] == ["escalated"]
+    value = orjson.loads(house.events("escalated")[0].value)
+    assert value["fields"]["order_id"]["value"] == "1000"
+    assert value["reasons"] == [{"reason": "invalid_answer", "field": "intent", "detail": "is not one of its codes"}]
+
+
+async def test_without_repair_a_broken_rule_is_escalated_at_once():
+    """One call, as before."""
+    model = ScriptedModel(lambda _: {"order_id": "99999"})
+    house = House(model, **{"model.repair": False})
+    async with house.working():
+        calls = len(model.texts)
+        house.send("cancel my order please")
+        await house.settled(1)
+    assert len(model.texts) == calls + 1
+    assert len(house.events("escalated")) == 1
+
+
+async def test_a_repaired_batch_stays_within_2n_minus_1_calls():
+    """Every message breaks a rule, whatever is said of it."""
+    model = ScriptedModel(lambda _: {"order_id": "99999"})
+    house = House(model, **{"model.concurrency": 1, "batching.linger_seconds": 1, "batching.max_items": 8})
+    house.send(*(f"cancel number {i}" for i in range(8)))
+    async with house.working():
+        await house.settled(8)
+    assert len(house.events("escalated")) == 8
+    assert len(model.texts) - 1 <= 15
+
+
 @pytest.mark.parametrize("applied", [True, False])
 async def test_commits_in_doubt_lose_and_double_nothing(applied):
     """Every third commit's answer is lost, applied or not: still one event per input, in key order."""
@@ -346,8 +404,14 @@ async def test_commits_in_doubt_lose_and_double_nothing(applied):
 async def test_a_straggler_is_escalated_before_it_stops_its_partition():
     """One message without an answer holds thousands up: it is escalated as unanswered, and all end once."""
     model = ScriptedModel(labels)
-    house = House(model, **{"batching.max_items": 1, "model.concurrency": 64, "delivery.order": "none"})
-    model.always = lambda items: TryAgain("never", 10.0) if items[0]["text"] == "cancel 1001" else None
+    house = House(model, **{"batching.max_items": 16, "model.concurrency": 8, "delivery.order": "none"})
+
+    def never(items):
+        if not any(item["text"] == "cancel 1001" for item in items):
+            return None
+        return TryAgain("never", 10.0) if len(items) == 1 else TooBig("ask it alone")
+
+    model.always = never
     for number in range(1_001, 5_500):
         house.cluster.produce("in", b"k", orjson.dumps({"body": f"cancel {number}"}), partition=0)
     async with house.working():

@@ -7,12 +7,15 @@ between us and the model, so it is the provider's, not the messages'.
 
 import email.utils
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, assert_never
 
 import orjson
 
-from workers.asking.model import Answer, Barred, Broken, Fault, Refused, Token, TooBig, Trouble, TryAgain, Unclear, Usage
+from workers.asking.decided import read_decisions, read_systemone
+from workers.asking.model import Answer, Barred, Broken, Call, Fault, Refused, Token, TooBig, Trouble, TryAgain, Unclear, Wire
 from workers.asking.rate_headers import read_allowances
+from workers.asking.usage import read_usage
 
 _BARRED_CODES = {
     "insufficient_quota": "the provider says that the quota is spent: add credit or raise the limit",
@@ -30,12 +33,17 @@ _MAX_DETAIL = 200
 _MAX_CODE = 80
 
 _OK, _UNAUTHORIZED, _NO_CREDIT, _NOT_FOUND = 200, 401, 402, 404
-_TIMEOUT, _CONFLICT, _TOO_LARGE, _TOO_EARLY, _TOO_MANY, _SERVER, _UNAVAILABLE = 408, 409, 413, 425, 429, 500, 503
+_TIMEOUT, _CONFLICT, _TOO_LARGE, _TOO_EARLY, _TOO_MANY = 408, 409, 413, 425, 429
+_SERVER, _UNAVAILABLE = 500, 503
+_NO_ROUTE = frozenset({404, 405, 501})
 _LATER = frozenset({_TIMEOUT, _CONFLICT, _TOO_EARLY, _TOO_MANY, _UNAVAILABLE})
+_COMPLETION = Call(b"", ())
 
 
-def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Answer | Fault | Unclear:
-    """Return what the response means. `now` is seconds since the epoch, for a Retry-After that is a date."""
+def classify(
+    status: int, headers: Mapping[str, str], body: bytes, now: float, call: Call = _COMPLETION
+) -> Answer | Fault | Unclear:
+    """Return what the response to the call means. `now` is seconds since the epoch, for a Retry-After that is a date."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -45,7 +53,10 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, now: float) -
             return TryAgain("the route answered 200 with a body that is not a JSON object")
         if error := _error_of(parsed):
             return _fault(_status_inside(error), headers, error, now)
-        return _answer(parsed, headers, now)
+        answer = _answer(parsed, headers, call)
+        return replace(answer, allowances=read_allowances(headers, now)) if isinstance(answer, Answer) else answer
+    if call.wire is not Wire.CHAT and status in _NO_ROUTE:
+        return Barred(f"the endpoint has no {call.wire} for this model (HTTP {status}): set model.backend to chat or auto")
     return _fault(status, headers, _error_of(parsed), now)
 
 
@@ -108,7 +119,20 @@ def _status_inside(error: Mapping[str, Any]) -> int:
     return code if isinstance(code, int) and not isinstance(code, bool) and code > _OK else _SERVER
 
 
-def _answer(parsed: Mapping[str, Any], headers: Mapping[str, str], now: float) -> Answer | Fault | Unclear:
+def _answer(parsed: Mapping[str, Any], headers: Mapping[str, str], call: Call) -> Answer | Fault:
+    request_id = _line(headers.get("x-request-id") or parsed.get("id"), _MAX_DETAIL)
+    match call.wire:
+        case Wire.CHAT:
+            return _completion(parsed, request_id)
+        case Wire.DECISIONS:
+            return read_decisions(parsed, call, request_id)
+        case Wire.SYSTEMONE:
+            return read_systemone(parsed, call, request_id)
+        case _:
+            assert_never(call.wire)
+
+
+def _completion(parsed: Mapping[str, Any], request_id: str) -> Answer | Fault:
     choices = parsed.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
@@ -126,10 +150,9 @@ def _answer(parsed: Mapping[str, Any], headers: Mapping[str, str], now: float) -
         content=content,
         cut=finish == "length",
         tokens=_tokens(choice.get("logprobs")),
-        usage=_usage(parsed.get("usage")),
+        usage=read_usage(parsed.get("usage")),
         model=_line(parsed.get("model"), _MAX_DETAIL),
-        request_id=_line(headers.get("x-request-id") or parsed.get("id"), _MAX_DETAIL),
-        allowances=read_allowances(headers, now),
+        request_id=request_id,
     )
 
 
@@ -151,19 +174,6 @@ def _bytes_of(token: Mapping[str, Any]) -> bytes:
     raw = token.get("bytes")
     text: str = token["token"]
     return bytes(raw) if isinstance(raw, list) else text.encode()
-
-
-def _usage(usage: Any) -> Usage:
-    if not isinstance(usage, dict):
-        return Usage()
-    details = usage.get("prompt_tokens_details")
-    read = _count(usage.get("prompt_tokens"))
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    return Usage(read, min(read, cached), _count(usage.get("completion_tokens")))
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _line(value: Any, most: int) -> str:

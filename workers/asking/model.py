@@ -1,21 +1,56 @@
 """What can be asked of a model and what may come back. Every way to fail is a `Fault`, split by what to do next."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from schemas.verdict import SignalKind
+from schemas.verdict import Decision
 from workers.allowance import UNTOLD, Allowances
+
+
+class Wire(StrEnum):
+    """How a call is spoken, by its path below the base URL."""
+
+    CHAT = "/chat/completions"
+    DECISIONS = "/decisions"  # OpenAI's: questions about one input
+    SYSTEMONE = "/systemone"  # the open format of the same
+
+
+Wrong = Sequence[Sequence[str]]
+"""For each message what was wrong with its last answer, in sentences; empty when nothing is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: its bytes, the refs of its items in order, and the fields it decides, in order (none on the chat wire)."""
+
+    body: bytes
+    refs: tuple[str, ...]
+    wire: Wire = Wire.CHAT
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One call: the request's bytes, and the refs of its items in order."""
+    """What is asked about a part: one call, or several whose answers are joined (`workers.asking.joining`)."""
 
-    body: bytes
+    calls: tuple[Call, ...]
     refs: tuple[str, ...]
-    signal: SignalKind
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its requests."""
+        return sum(len(call.body) for call in self.calls)
+
+
+class Overhead(NamedTuple):
+    """What a question takes besides its texts: requests, bytes, how often each text is sent, and room for the answers."""
+
+    requests: int
+    static_bytes: int
+    copies: int
+    output_tokens: int
 
 
 class Token(NamedTuple):
@@ -39,7 +74,8 @@ class Usage:
 class Answer:
     """What a model said. `cut` tells that it ran out of tokens, so that only a prefix of the content is there.
 
-    `allowances` is what the provider told of the account's limits.
+    `decided` holds, by ref and field, what a decision route says; its fields are not in the content. `allowances` is what
+    the provider told of the account's limits.
     """
 
     content: str
@@ -49,6 +85,7 @@ class Answer:
     model: str
     request_id: str
     allowances: Allowances = UNTOLD
+    decided: Mapping[str, Mapping[str, Decision]] = field(default_factory=dict)
 
 
 class Trouble(StrEnum):
@@ -117,7 +154,7 @@ class Unclear:
 class Model(Protocol):
     """A model route. One call, no retries: the one retry loop is the pipeline's, decided by `workers.asking.retry`."""
 
-    async def ask(self, question: Question) -> Answer | Fault | Unclear:
+    async def ask(self, call: Call) -> Answer | Fault | Unclear:
         """Return what came back, within the route's total deadline. Never raises."""
 
     async def close(self) -> None:

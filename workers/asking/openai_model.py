@@ -14,7 +14,7 @@ import httpx2
 import openai
 
 from workers.asking.classify import classify
-from workers.asking.model import Answer, Barred, Fault, Question, TryAgain, Unclear
+from workers.asking.model import Answer, Barred, Call, Fault, TryAgain, Unclear
 
 _NO_KEY = "none"  # the package insists on one; a local endpoint ignores it
 
@@ -40,6 +40,7 @@ class OpenAIModel:
         )
         timeout = httpx2.Timeout(endpoint.timeout_seconds)
         self._endpoint = endpoint
+        self._slots = asyncio.Semaphore(endpoint.connections)
         self._wall_clock = wall_clock
         self._client = _Client(
             api_key=_NO_KEY,
@@ -53,15 +54,15 @@ class OpenAIModel:
             http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout, follow_redirects=False),
         )
 
-    async def ask(self, question: Question) -> Answer | Fault | Unclear:
+    async def ask(self, call: Call) -> Answer | Fault | Unclear:
         seconds = self._endpoint.timeout_seconds
         try:
             self._client.api_key = self._endpoint.api_key() or _NO_KEY
         except Exception as error:  # noqa: BLE001  # a key file may be gone while it is rotated; the caller's errors are its own
             return Barred(f"the API key cannot be had: {error}")
         try:
-            async with asyncio.timeout(seconds):
-                response = await self._client.post("/chat/completions", cast_to=httpx2.Response, content=question.body)
+            async with self._slots, asyncio.timeout(seconds):  # a call that waits for its turn is not late yet
+                response = await self._client.post(call.wire.value, cast_to=httpx2.Response, content=call.body)
         except openai.APIStatusError as error:
             response = error.response
         except TimeoutError:
@@ -70,7 +71,7 @@ class OpenAIModel:
             return TryAgain(f"no connection to the model: {_cause(error)}")
         except Exception as error:  # noqa: BLE001  # the contract is to never raise, and three packages lie below
             return TryAgain(f"the call failed: {_cause(error)}")
-        return classify(response.status_code, response.headers, response.content, self._wall_clock())
+        return classify(response.status_code, response.headers, response.content, self._wall_clock(), call)
 
     async def close(self) -> None:
         await self._client.close()

@@ -68,10 +68,10 @@ def after_fault(fault: Fault, size: int, tries: int, jitter: float, patience: Pa
             assert_never(fault)
 
 
-def after_reading(unread: Sequence[T], asked: int, batch_size: int, tries: int) -> list[Sequence[T]]:
+def after_reading(unread: Sequence[T], asked: int, tries: int) -> list[Sequence[T]]:
     """Return the parts to ask next for the items an answer left unread; an empty list gives them up.
 
-    `asked` items were in this part, `batch_size` in the batch it came from, and it was asked `tries` times before.
+    `asked` items were in this part, and each of them was asked `tries` times before.
     """
     if not unread:
         return []
@@ -79,7 +79,7 @@ def after_reading(unread: Sequence[T], asked: int, batch_size: int, tries: int) 
         return [unread]
     if asked > 1:
         return halves(unread)
-    return [unread] if batch_size == 1 and tries == 0 else []
+    return [unread] if tries == 0 else []
 
 
 def halves(items: Sequence[T]) -> list[Sequence[T]]:

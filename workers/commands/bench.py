@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 import typer
 
 from schemas.message import Message
-from schemas.reply import code_books
-from schemas.verdict import SignalKind
 from topics.codec import Codec
 from topics.record import Partition, Record
 from workers.asking.prompt import Prompt
@@ -30,13 +28,12 @@ from workers.commands.table import print_json, print_table
 from workers.evaluating.figures import cost
 from workers.evaluating.inputs import load_inputs
 from workers.exits import Exit, UserError
-from workers.judging.reading import Reader
 from workers.measuring.plan import Measure, most_calls
 from workers.measuring.trial import RouteBarredError, Trial, run
 from workers.setting_sections import Price, Settings
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask, load_task
-from workers.wiring import dialect_of, openai_model, secure_draw
+from workers.wiring import dialect_of, openai_model, reader_of, secure_draw, wishes_of
 
 _BYTES_PER_TOKEN = 4
 _OUTPUT_TOKENS = 30  # of an item, about
@@ -162,12 +159,10 @@ async def _measure(
 ) -> tuple[list[Measure], Measure]:
     model = openai_model(settings.model)
     try:
-        route = await open_route(model, loaded.task, dialect_of(settings.model), settings.model.logprobs, secure_draw)
+        route = await open_route(model, loaded.task, dialect_of(settings.model), wishes_of(settings.model), secure_draw)
         if not isinstance(route, Route):
             raise UserError(f"the model cannot be asked: {route.why}", Exit.MODEL)
-        books = code_books(loaded.task)
-        others = [name for name in loaded.task.fields if name not in books]
-        reader = Reader(books, others, banded=route.prompt.dialect.signal is SignalKind.BAND)
+        reader = reader_of(loaded.task, route.backend.signal)
         return await run(Trial(route, reader, messages, time.perf_counter), *most, _say)
     except RouteBarredError as barred:
         raise UserError(f"the model refuses us: {barred}", Exit.MODEL) from None

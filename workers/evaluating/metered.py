@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from workers.asking.model import Answer, Barred, Fault, Model, Question, TryAgain, Unclear
+from workers.asking.model import Answer, Barred, Call, Fault, Model, TryAgain, Unclear
 
 
 @dataclass(slots=True)
@@ -43,9 +43,9 @@ class MeteredModel:
         self._meter = meter
         self._clock = clock
 
-    async def ask(self, question: Question) -> Answer | Fault | Unclear:
+    async def ask(self, call: Call) -> Answer | Fault | Unclear:
         started = self._clock()
-        result = await self._inner.ask(question)
+        result = await self._inner.ask(call)
         self._meter.count(result)
         if isinstance(result, Answer):
             self._meter.seconds.append(self._clock() - started)

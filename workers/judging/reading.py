@@ -1,12 +1,13 @@
 """Reading: exactly one `Reading` per message, whatever the model wrote. Pure.
 
-An answer covers a question when each ref stands in it once. Refs that are missing, doubled or alien, items of the wrong
-shape and codes outside the book leave their message unread; all others are read. An answer that was cut keeps its complete
-items.
+An answer covers a question when each ref stands in it once. Refs that are missing, doubled or alien and items of the wrong
+shape leave their message unread. An item that is right in some of its fields and wrong in others (a code outside the book, a
+number for a text) is imperfect: it is asked again, and what was read of it is kept in case nothing better comes. An answer
+that was cut keeps its complete items.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -14,7 +15,7 @@ import orjson
 
 from schemas.fields import UNKNOWN
 from schemas.reply import ITEMS, REF, SURE, CodeBook
-from schemas.verdict import Band
+from schemas.verdict import Band, Doubt, Reason, Signal
 
 _MAX_WRITTEN = 2_000
 
@@ -32,16 +33,29 @@ class Unread(StrEnum):
 class Read:
     """What the model said of one message: labels by name (None is unknown), values as written, and its stated band.
 
-    `place` is the item's index among the answer's objects, for finding its tokens.
+    `place` is the item's index among the answer's objects, for finding its tokens; `signals` are the scores of its labels.
     """
 
     labels: Mapping[str, str | None]
     written: Mapping[str, str | None]
     band: Band | None
     place: int
+    signals: Mapping[str, Signal] = field(default_factory=dict)
 
 
-Reading = Read | Unread
+@dataclass(frozen=True, slots=True)
+class Imperfect:
+    """What was read of an answer that breaks the reply's rules in some fields: those are unknown, `wrong` says why."""
+
+    read: Read
+    wrong: tuple[Reason, ...]
+
+    @property
+    def place(self) -> int:
+        return self.read.place
+
+
+Reading = Read | Imperfect | Unread
 
 
 class Reader:
@@ -68,27 +82,41 @@ class Reader:
         return [found.get(ref, Unread.MISSING) for ref in refs]
 
     def _read_item(self, item: dict[str, Any], place: int) -> Reading:
-        if len(item) != self._size:
-            return Unread.MISSHAPEN
-        labels = {}
+        wrong: list[Reason] = []
+        labels: dict[str, str | None] = {}
         for name, book in self._books.items():
             code = item.get(name)
-            if not isinstance(code, str) or code not in book:
-                return Unread.MISSHAPEN
-            labels[name] = book[code]
+            if isinstance(code, str) and code in book:
+                labels[name] = book[code]
+            else:
+                labels[name] = None
+                wrong.append(_wrong(name, "is not one of its codes"))
         written: dict[str, str | None] = {}
         for name in self._others:
             value = item.get(name, 0)
-            if value is not None and not (isinstance(value, str) and len(value) <= _MAX_WRITTEN):
-                return Unread.MISSHAPEN
-            written[name] = value or None
-        band = None
-        if self._banded:
-            try:
-                band = Band(str(item.get(SURE)))
-            except ValueError:
-                return Unread.MISSHAPEN
-        return Read(labels, written, band, place)
+            written[name] = value or None if isinstance(value, str) and len(value) <= _MAX_WRITTEN else None
+            if written[name] is None and value not in (None, ""):
+                wrong.append(_wrong(name, "is neither null nor a text of a fitting length"))
+        if len(wrong) >= len(labels) + len(written):
+            return Unread.MISSHAPEN
+        band = _band(item.get(SURE)) if self._banded else None
+        if self._banded and band is None:
+            wrong.append(_wrong(None, f"`{SURE}` is none of its bands"))
+        if not wrong and len(item) != self._size:
+            wrong.append(_wrong(None, "the reply has fields that were not asked for"))
+        read = Read(labels, written, band, place)
+        return Imperfect(read, tuple(wrong)) if wrong else read
+
+
+def _wrong(name: str | None, what: str) -> Reason:
+    return Reason(Doubt.INVALID_ANSWER, name, what)
+
+
+def _band(stated: Any) -> Band | None:
+    try:
+        return Band(stated)
+    except ValueError:
+        return None
 
 
 def _items(content: str, *, cut: bool) -> list[Any] | None:

@@ -11,11 +11,12 @@ from typing import Any, assert_never
 
 from pydantic import BaseModel, ValidationError
 
+from schemas.acceptance import Thresholds
 from schemas.calibration import Calibration
 from schemas.fields import ExtractField, LabelField, SentimentField, TaskField, TextField
 from schemas.patterns import matches
 from schemas.promise import Promise
-from schemas.task import Task, Thresholds
+from schemas.task import Task
 from schemas.values import parse_value, stands_in
 from schemas.verdict import (
     ClaimedConfidence,
@@ -53,9 +54,7 @@ class Judge:
         self._user_code = user_code
         self._rules: list[Rule] = compile_rules(task.checks, user_code.functions)
 
-    def judge(
-        self, text: str, reading: Read, signals: Mapping[str, Confidence | NotScored], answered_by: str = ""
-    ) -> Labelled | Escalated:
+    def judge(self, text: str, reading: Read, signals: Mapping[str, Signal], answered_by: str = "") -> Labelled | Escalated:
         """Return the verdict on one message.
 
         `signals` holds the scores of its labels, empty when the route has none; `answered_by` is what the model calls itself.
@@ -130,8 +129,10 @@ class Judge:
 
 def _below(name: str, signal: Signal | None, thresholds: Thresholds) -> list[Reason]:
     match signal:
-        case Confidence(probability=probability):
-            least = thresholds.of(name)
+        case Confidence(probability=probability, kind=kind):
+            least = thresholds.of(name, kind)
+            if least is None:
+                return [Reason(Doubt.NOT_SCORED, name, f"the task states no threshold for the signal {kind}")]
             if probability >= least:
                 return []
             return [Reason(Doubt.LOW_CONFIDENCE, name, f"{probability:.2f} is below {least:.2f}")]

@@ -25,11 +25,12 @@ PACE_SECONDS = 0.2  # a burst at most: well within the second over which provide
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A place in the queue, and the tokens reserved for the call."""
+    """A place in the queue, and what is reserved for the call: tokens, and requests where it is made of several."""
 
     number: int
     tokens: int
     again: bool
+    requests: int = 1
 
 
 class Account:
@@ -82,10 +83,13 @@ class Account:
         """Use only this share of the limits, in (0, 1], and what the account has to spare."""
         self._quota.share(share)
 
-    def enter(self, tokens: int, *, again: bool = False) -> Ticket:
-        """Join the queue for a call of about so many tokens, input and output; `again` after a provider's fault."""
+    def enter(self, tokens: int, requests: int = 1, *, again: bool = False) -> Ticket:
+        """Join the queue for a call of about so many tokens, input and output, in so many requests.
+
+        `again` after a provider's fault.
+        """
         self._issued += 1
-        ticket = Ticket(self._issued, max(1, tokens), again)
+        ticket = Ticket(self._issued, max(1, tokens), again, max(1, requests))
         self._queue_of(ticket)[ticket] = None
         return ticket
 
@@ -99,7 +103,7 @@ class Account:
         admitted = []
         while (ticket := self._next(now)) is not None and self._wait_of(ticket, now) <= 0:
             del self._queue_of(ticket)[ticket]
-            self._requests.take(1, now)
+            self._requests.take(ticket.requests, now)
             self._tokens.take(ticket.tokens, now)
             self._breaker.started(ticket.number)
             if ticket.again:
@@ -152,7 +156,7 @@ class Account:
             case Abandoned():
                 self._settle(ticket, ticket.tokens, now)
             case Unused():
-                self._requests.give(1, now)
+                self._requests.give(ticket.requests, now)
                 self._settle(ticket, 0, now)
             case _:
                 assert_never(outcome)
@@ -193,7 +197,7 @@ class Account:
         return again if again.number < first.number and self._retries.wait_seconds(now) <= 0 else first
 
     def _wait_of(self, ticket: Ticket, now: float) -> float:
-        limits = max(self._requests.wait_seconds(1, now), self._tokens.wait_seconds(ticket.tokens, now))
+        limits = max(self._requests.wait_seconds(ticket.requests, now), self._tokens.wait_seconds(ticket.tokens, now))
         if limits > 0:
             self._quota.held(now)
         others = max(

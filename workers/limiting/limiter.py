@@ -53,12 +53,12 @@ class Limiter:
         """Return what the provider said is left of its limits."""
         return self._account.left()
 
-    async def enter(self, tokens: int, *, again: bool = False) -> Ticket:
+    async def enter(self, tokens: int, requests: int = 1, *, again: bool = False) -> Ticket:
         """Return when a call of about so many tokens, input and output, may start; it owes one `report`.
 
-        `again` tells a call that is made again after a provider's fault.
+        `requests` is more than one where it is made of several; `again` tells one that is made again after a provider's fault.
         """
-        ticket = self._account.enter(tokens, again=again)
+        ticket = self._account.enter(tokens, requests, again=again)
         waiter = self._waiters[ticket] = asyncio.get_running_loop().create_future()
         self._admit()
         try:

@@ -8,7 +8,8 @@ from itertools import cycle, islice
 from schemas.message import Message
 from workers.asking.model import Answer, Barred, TryAgain, Usage
 from workers.asking.route import Route
-from workers.judging.reading import Read, Reader
+from workers.judging.answers import AnswerReader
+from workers.judging.reading import Read
 from workers.measuring.plan import Measure, Point, best, climb, goes_on, sizes
 
 _PAUSE_SECONDS = 0.2  # after a failed call that names no time
@@ -24,7 +25,7 @@ class Trial:
     """A route, how its answers are read, and the messages to ask about, over and over. `clock` is in seconds."""
 
     route: Route
-    reader: Reader
+    reader: AnswerReader
     messages: Sequence[Message]
     clock: Callable[[], float]
 
@@ -118,5 +119,5 @@ async def _caller(trial: Trial, batches: Iterator[list[Message]], tally: _Tally)
             continue
         tally.latencies.append(trial.clock() - began)
         tally.count(result.usage)
-        readings = trial.reader.read(result.content, question.refs, cut=result.cut)
+        readings = trial.reader.read(result, question.refs)
         tally.read += sum(isinstance(reading, Read) for reading in readings)

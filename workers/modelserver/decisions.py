@@ -48,10 +48,15 @@ def parse_decisions(body: bytes, models: frozenset[str]) -> DecisionCall:
     if not isinstance(questions, list) or not 1 <= len(questions) <= _MOST_QUESTIONS:
         raise invalid(f"questions must be a list of 1 to {_MOST_QUESTIONS} questions.", "questions")
     parsed = [_question(question, f"questions[{index}]") for index, question in enumerate(questions)]
+    return decision_call(model, text, parsed, "input")
+
+
+def decision_call(model: str, text: str, parsed: Sequence[tuple[Asked, LabelQuestion]], param: str) -> DecisionCall:
+    """Return the call about one text. Raises ApiError 400 when the text, which the caller named `param`, is too long."""
     tokens = -(-len(text) // CHARS_PER_TOKEN)
     if tokens > CONTEXT_TOKENS:
-        message = f"This model's maximum context length is {CONTEXT_TOKENS} tokens, but the input has about {tokens}."
-        raise ApiError(400, message, code="context_length_exceeded", param="input")
+        message = f"This model's maximum context length is {CONTEXT_TOKENS} tokens, but the {param} has about {tokens}."
+        raise ApiError(400, message, code="context_length_exceeded", param=param)
     asked = tuple(one for one, _ in parsed)
     return DecisionCall(model, asked, ParsedRequest(tuple(two for _, two in parsed), (Item("", text),)), tokens)
 

@@ -22,6 +22,7 @@ from workers.modelserver.decisions import parse_decisions, render_decisions
 from workers.modelserver.labeller import ItemAnswer, Labeller, ParsedRequest
 from workers.modelserver.open_call import open_pieces, read_open
 from workers.modelserver.pieces import Piece
+from workers.modelserver.systemone import parse_systemone, render_systemone
 from workers.modelserver.triage_call import is_triage, read_triage, reply_pieces
 from workers.modelserver.wire import ChatCall, parse_chat
 
@@ -64,6 +65,7 @@ class ModelServer:
         app.router.add_get("/v1/models/{id}", self._one_model)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/decisions", self._decisions)
+        app.router.add_post("/v1/systemone", self._systemone)
         app.on_cleanup.append(self._close)
         return app
 
@@ -130,6 +132,11 @@ class ModelServer:
         call = parse_decisions(await request.read(), self._models)
         (answer,) = await self._label(call.request)
         return _limited(_json(render_decisions(call, answer)), call.input_tokens)
+
+    async def _systemone(self, request: web.Request) -> web.Response:
+        call = parse_systemone(await request.read(), self._models)
+        (answer,) = await self._label(call.request)
+        return _limited(_json(render_systemone(call, answer)), call.input_tokens)
 
     async def _label(self, request: ParsedRequest) -> list[ItemAnswer]:
         """Answer the request, a part of its items in each thread."""

@@ -11,7 +11,7 @@ Choice = set[int] | TooBig | Refused | Broken
 Part = tuple[Sequence[int], int]  # items, tries
 
 
-def parts_after(part: Part, batch_size: int, choice: Choice) -> tuple[list[int], list[Part]]:
+def parts_after(part: Part, choice: Choice) -> tuple[list[int], list[Part]]:
     """Return the items that ended by this call, and the parts to ask next. A set is what was read; else a fault came."""
     items, tries = part
     if not isinstance(choice, set):
@@ -23,7 +23,7 @@ def parts_after(part: Part, batch_size: int, choice: Choice) -> tuple[list[int],
             case unexpected:
                 raise AssertionError(unexpected)
     unread = [item for item in items if item not in choice]
-    again = after_reading(unread, asked=len(items), batch_size=batch_size, tries=tries)
+    again = after_reading(unread, asked=len(items), tries=tries)
     ended = [item for item in items if item in choice] + ([] if again else unread)
     return ended, [(part, tries + 1) for part in again]
 
@@ -36,7 +36,7 @@ def calls_of(size: int, choose: Callable[[Sequence[int]], Choice]) -> tuple[list
     while parts:
         part = parts.pop()
         calls += 1
-        done, again = parts_after(part, size, choose(part[0]))
+        done, again = parts_after(part, choose(part[0]))
         ended += done
         parts += again
     return ended, calls
@@ -53,7 +53,7 @@ class Spoiler:
             choices.append(Broken("x"))
             costs = []
             for choice in choices:
-                _, again = parts_after((items, tries), size, choice)
+                _, again = parts_after((items, tries), choice)
                 costs.append(1 + sum(most(len(part), min(later, 1)) for part, later in again))
             return max(costs)
 

@@ -12,6 +12,7 @@ from schemas.message import Message
 from schemas.reply import reply_schema
 from schemas.task import Task
 from schemas.verdict import SignalKind
+from tests.helpers import call_of
 from workers.asking.prompt import Dialect, Prompt
 
 RAW_TASK = {
@@ -47,7 +48,7 @@ def message(text):
 
 
 def asked(prompt, *texts, seed=1):
-    question = prompt.question([message(text) for text in texts], random.Random(seed).randrange)
+    question = call_of(prompt, [message(text) for text in texts], random.Random(seed).randrange)
     body = orjson.loads(question.body)
     return question, body, orjson.loads(body["messages"][1]["content"])
 
@@ -81,10 +82,10 @@ def test_refs_come_from_the_draw_and_cover_its_whole_range():
         asked_for.append(below)
         return len(asked_for) - 1
 
-    refs = Prompt(TASK, BAND).question([message("x")] * 40, draw).refs
+    refs = call_of(Prompt(TASK, BAND), [message("x")] * 40, draw).refs
     assert set(asked_for) == {31**4}
     assert len(set(refs)) == 40
-    lowest, highest = (Prompt(TASK, BAND).question([message("x")], lambda _, n=n: n).refs[0] for n in (0, 31**4 - 1))
+    lowest, highest = (call_of(Prompt(TASK, BAND), [message("x")], lambda _, n=n: n).refs[0] for n in (0, 31**4 - 1))
     assert (lowest, highest) == ("aaaa", "9999")
     assert asked(Prompt(TASK, BAND), "x", seed=1)[0].refs != asked(Prompt(TASK, BAND), "x", seed=2)[0].refs
 
@@ -92,20 +93,20 @@ def test_refs_come_from_the_draw_and_cover_its_whole_range():
 def test_a_ref_drawn_twice_is_drawn_again():
     """Two items never share one."""
     numbers = iter([7, 7, 7, 8])
-    assert len(set(Prompt(TASK, BAND).question([message("x")] * 2, lambda _: next(numbers)).refs)) == 2
+    assert len(set(call_of(Prompt(TASK, BAND), [message("x")] * 2, lambda _: next(numbers)).refs)) == 2
 
 
 @pytest.mark.parametrize("dialect", [BAND, LOGPROBS])
 def test_the_static_bytes_never_change(dialect):
     """Everything before the items and everything after them up to the limit's number is the same in every call."""
     prompt = Prompt(TASK, dialect)
-    first, second = (prompt.question([message(t)] * n, random.Random(n).randrange) for t, n in (("a", 1), ('"x', 9)))
+    first, second = (call_of(prompt, [message(t)] * n, random.Random(n).randrange) for t, n in (("a", 1), ('"x', 9)))
     marker = b'{"role":"user","content":'
     heads = [q.body.partition(marker)[0] for q in (first, second)]
     tails = [q.body[q.body.rindex(b'"}],"response_format"') : q.body.rindex(b":")] for q in (first, second)]
     assert heads[0] == heads[1]
     assert tails[0] == tails[1]
-    assert Prompt(TASK, dialect).question([message("a")], random.Random(1).randrange).body == first.body
+    assert call_of(Prompt(TASK, dialect), [message("a")], random.Random(1).randrange).body == first.body
     assert orjson.loads(first.body)["messages"][0]["content"] == prompt.system
 
 
@@ -127,7 +128,7 @@ def test_the_dialect_decides_the_parameters():
     assert set(bare) == {"model", "messages", "response_format", "max_completion_tokens"}
 
 
-@pytest.mark.parametrize("signal", SignalKind)
+@pytest.mark.parametrize("signal", [SignalKind.LOGPROBS, SignalKind.BAND])
 def test_the_schema_sent_is_the_tasks_reply_schema(signal):
     """Strict, under one name, and the stated band only where nothing better is."""
     body = asked(Prompt(TASK, Dialect("nano", signal)), "x")[1]

@@ -9,9 +9,9 @@ from schemas.message import Message
 from schemas.task import Task
 from schemas.verdict import SignalKind
 from tests.fakes.scripted_model import ScriptedModel
-from workers.asking.model import Answer, Barred, Broken, Refused, Token, TooBig, TryAgain, Unclear
+from workers.asking.model import Answer, Barred, Broken, Refused, Token, TooBig, TryAgain, Unclear, Wire
 from workers.asking.prompt import Dialect, Prompt
-from workers.asking.route import Route, open_route
+from workers.asking.route import Route, Wishes, open_route
 
 TASK = Task.model_validate(
     {
@@ -33,12 +33,14 @@ class Probed(ScriptedModel):
         self.logprobs = logprobs
         self.asked_logprobs = []
 
-    async def ask(self, question):
-        wished = orjson.loads(question.body).get("logprobs", False)
+    async def ask(self, call):
+        if call.wire is not Wire.CHAT:
+            return await super().ask(call)
+        wished = orjson.loads(call.body).get("logprobs", False)
         self.asked_logprobs.append(wished)
         if wished and self.logprobs == "refused":
             return Unclear("HTTP 400 unsupported_parameter", "logprobs is not supported")
-        answer = await super().ask(question)
+        answer = await super().ask(call)
         if wished and self.logprobs == "given" and isinstance(answer, Answer):
             text = answer.content.encode()
             return Answer(answer.content, False, [Token(text, 0.0, [(text, 0.0)])], answer.usage, answer.model, "")
@@ -51,7 +53,7 @@ def counting():
 
 
 def opened(model, logprobs):
-    return open_route(model, TASK, DIALECT, logprobs, counting())
+    return open_route(model, TASK, DIALECT, Wishes(logprobs=logprobs), counting())
 
 
 @pytest.mark.parametrize(
@@ -70,8 +72,9 @@ async def test_the_signal_is_what_the_route_really_gives(logprobs, route, signal
     model = Probed(route)
     found = await opened(model, logprobs)
     assert isinstance(found, Route)
-    assert found.prompt.dialect.signal is signal
-    assert found.question([Message("x", "", None, None, {})]).signal is signal
+    assert found.backend.signal is signal
+    (call,) = found.question([Message("x", "", None, None, {})]).calls
+    assert ("logprobs" in orjson.loads(call.body)) == (signal is SignalKind.LOGPROBS)
     assert model.asked_logprobs == calls
 
 

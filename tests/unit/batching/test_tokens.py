@@ -9,6 +9,7 @@ from hypothesis import given
 
 from schemas.message import Message
 from schemas.verdict import SignalKind
+from tests.helpers import call_of
 from workers.asking.prompt import Dialect, Prompt
 from workers.batching.tokens import ITEM_BYTES, Call, TokenCost
 from workers.taskfiles import load_task
@@ -114,7 +115,7 @@ def test_sixteen_messages_a_call_take_an_eighth_of_the_tokens_of_one_a_call():
         total = 0
         for first in range(0, len(messages), size):
             refs = random.Random(first)
-            question = prompt.question(messages[first : first + size], refs.randrange)
+            question = call_of(prompt, messages[first : first + size], refs.randrange)
             total += len(question.body) + len(orjson.dumps({"r": [{"ref": ref, **answer} for ref in question.refs]}))
         return total / len(messages)
 

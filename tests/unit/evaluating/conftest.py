@@ -13,6 +13,9 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.path.endswith("/chat/completions"):
+            self.send_error(404)
+            return
         items = json.loads(body["messages"][1]["content"])["items"]
         properties = body["response_format"]["json_schema"]["schema"]["properties"]["r"]["items"]["properties"]
         reply = [

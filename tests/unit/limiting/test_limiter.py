@@ -1,6 +1,7 @@
 """The limiter in virtual time, against a provider that enforces a minute's limits over one second."""
 
 import asyncio
+import itertools
 import random
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.fakes.metered_provider import MeteredProvider
 from tests.simulation.virtual import run_virtually
 from tests.unit.limiting.virtual_calls import call, limiter_of, saturate, sizes_of
+from workers.allowance import UNTOLD
 from workers.limiting.outcome import Answered, Limited, Unused
 from workers.limiting.quota import Known
 from workers.limiting.ramp import Ramp
@@ -238,5 +240,22 @@ def test_a_refusal_in_the_pause_after_an_answer_is_a_first_refusal():
         clock = asyncio.get_running_loop().time
         await limiter.enter(100)
         assert 0.25 <= clock() <= 0.5
+
+    run_virtually(main())
+
+
+def test_a_question_of_several_requests_takes_as_many():
+    """At 600 requests a minute, questions of 17 requests start 1.7 s apart."""
+
+    async def main():
+        limiter = limiter_of(Known(600, None))
+        clock = asyncio.get_running_loop().time
+        starts = []
+        for _ in range(5):
+            ticket = await limiter.enter(100, 17)
+            starts.append(clock())
+            limiter.report(ticket, Answered(100, UNTOLD))
+        gaps = [after - before for before, after in itertools.pairwise(starts)]
+        assert all(gap == pytest.approx(1.7) for gap in gaps)
 
     run_virtually(main())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.message import Message
 from schemas.task import Task
 from schemas.verdict import SignalKind
+from tests.helpers import call_of
 from workers.asking.prompt import Dialect, Prompt
 from workers.modelserver.api_error import ApiError
 from workers.modelserver.completion import Stamp, render, tokenize
@@ -58,7 +59,7 @@ texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, m
 
 def body_of(said, signal=SignalKind.LOGPROBS, **more):
     draw = random.Random(3).randrange
-    question = Prompt(TASK, Dialect("m", signal)).question([Message(text, "id", None, None, {}) for text in said], draw)
+    question = call_of(Prompt(TASK, Dialect("m", signal)), [Message(text, "id", None, None, {}) for text in said], draw)
     return orjson.dumps(orjson.loads(question.body) | more)
 
 
