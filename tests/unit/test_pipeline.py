@@ -99,8 +99,14 @@ class House:
     def received(self):
         return self.metrics.registry.get_sample_value("nanotriage_records_received_total", {"task": self.task.name})
 
+    def done(self):
+        samples = (s for family in self.metrics.registry.collect() for s in family.samples)
+        return sum(s.value for s in samples if s.name == "nanotriage_records_done_total")
+
     async def settled(self, count, seconds=10):
-        await until(lambda: sum(len(v) for v in self.outcomes().values()) >= count, seconds)
+        """Wait for the count of verdicts, which is cheap to ask for, then for their events."""
+        await until(lambda: self.done() >= count, seconds)
+        await until(lambda: sum(len(self.events(topic)) for topic in ("labelled", "escalated", "dead")) >= count, seconds)
 
 
 def labels(text):
