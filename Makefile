@@ -67,6 +67,7 @@ $(BENCH): requirements/bench.txt $(READY)
 
 bench: $(BENCH) ## the worker beside the field in one run: at most 20 minutes
 	$(BIN)/python -m tests.bench $(if $(REGIME),--regime $(REGIME)) $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick)
+	$(BIN)/python -m tests.bench.commit_cost
 
 chaos: $(READY) ## a quarter of an hour of faults over three brokers and three workers, judged from the topics alone
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
