@@ -26,7 +26,9 @@ DEMO_FLAGS := $(if $(BROKERS),--brokers $(BROKERS)) $(if $(MODEL_URL),--model-ur
 demo: $(READY) ## the main job on a real Kafka and a local model: no key, no broker, no Docker
 	$(BIN)/nanotriage demo $(DEMO_FLAGS)
 
-test: check simulation broker packaging ## everything CI runs
+test: $(READY) ## everything CI runs: check, simulation, packaging, broker; says how long each took
+	@set -e; for part in check simulation packaging broker; do \
+	  started=$$(date +%s); $(MAKE) --no-print-directory $$part; echo "=== $$part: $$(($$(date +%s) - started)) s"; done
 
 check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no broker, about a minute
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ class AtLeastOnce:
     """Events are published and acknowledged first, then the position is committed as a member of the group.
 
     Needs no transactions. What was published after the last commit before a crash, a lost partition or a commit in doubt
-    is published again: one burst of each lane at most.
+    is published again: one burst of each lane at most, and what a late offset commit of the same member takes back.
     """
 
 
