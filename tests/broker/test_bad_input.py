@@ -30,6 +30,7 @@ BAD = {
     "tombstone": (Sent(None, b"k"), b"empty"),
     "nothing_at_all": (Sent(None, None), b"empty"),
     "five_megabytes": (Sent(LARGE, b"k"), b"too_large"),
+    "ten_thousand_headers": (Sent(b"\xff", b"k", tuple((f"h{i}", b"\xff\x00") for i in range(10_000))), b"undecodable"),
     "header_bomb": (Sent(b"\xff", b"k", BOMB), b"undecodable"),
     "header_bomb_on_a_large_one": (Sent(LARGE[:3_000_000], b"k", BOMB[:200]), b"too_large"),
     "key_bomb": (Sent(b'{"id": "x", "text": "please cancel"}', b"k" * 2_000_000), b"event_too_large"),
