@@ -112,7 +112,7 @@ async def test_the_local_server_answers_as_the_package_reads():
         await asked(Spy(), "decisions", TEXTS[:1])
     for body in bodies:
         TypeAdapter(OpenAIDecision).validate_python(body, strict=True)
-    assert len(bodies) == 2
+    assert len(bodies) == 3  # the decision alone, the whole harmless question, and ours
 
 
 @pytest.mark.local_model

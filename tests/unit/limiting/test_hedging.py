@@ -5,14 +5,13 @@ import random
 
 import pytest
 
-from schemas.verdict import SignalKind
 from tests.simulation.virtual import run_virtually
 from tests.unit.limiting.virtual_calls import limiter_of
-from workers.asking.model import Answer, Question, TryAgain, Usage
+from workers.asking.model import Answer, Call, Question, TryAgain, Usage
 from workers.calls import Calls, Permit
 from workers.limiting.quota import Known
 
-QUESTION = Question(b"{}", ("ref",), SignalKind.BAND)
+QUESTION = Question((Call(b"{}", ("ref",)),), ("ref",))
 
 
 class Unlucky:
