@@ -117,17 +117,17 @@ class Ledger:
         return True
 
     def straggler(self) -> Receipt | None:
-        """Return the lowest unanswered debt when it alone holds things up: the window is nearly full, and nearly all done.
+        """Return the lowest debt when it alone holds things up: unanswered, the window nearly full, and nearly all done.
 
         Uber's consumer proxy calls this a head-of-line blocker. When many are unanswered it is the model that is slow, and
-        nobody is to blame.
+        nobody is to blame; when the lowest is answered, the next commit makes room.
         """
-        if self.room > WINDOW // 10 or not self._owed:
+        lowest = self._watermark()
+        if self.room > WINDOW // 10 or lowest not in self._owed or self._answered(lowest):
             return None
-        unanswered = [o for o in self._owed if o not in self._settled and o not in self._released]
-        if not 0 < len(unanswered) <= WINDOW // 50:
+        if sum(not self._answered(offset) for offset in self._owed) > WINDOW // 50:
             return None
-        return Receipt(self.partition, min(unanswered), self.epoch)
+        return Receipt(self.partition, lowest, self.epoch)
 
     def take(self, most: int) -> Burst | None:
         """Cut the next burst of at most `most` records, lowest offsets first, or None when nothing would change.
@@ -175,6 +175,9 @@ class Ledger:
         self._done |= {o for o in done if o >= position.offset}
         self._next = max(self._next, position.offset)
         self._advance(position.offset)
+
+    def _answered(self, offset: int) -> bool:
+        return offset in self._settled or offset in self._released
 
     def _line_of(self, key: bytes | None) -> _Line | None:
         if self._order is Order.NONE or (self._order is Order.KEY and key is None):
