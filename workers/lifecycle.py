@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from workers.line import Line
 from workers.logs import bind
 from workers.metrics import Metrics
 from workers.pipeline import Pipeline
+from workers.profiles import profile_of, shutdown_sentence
 from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
@@ -81,6 +83,7 @@ async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int
     running: list[Pipeline] = []
     heartbeat = Heartbeat(time.monotonic, lambda: running[0].last_poll if running else None)
     metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
+    _tell_of_shutdown(worker.settings.model.name, metrics)
     health = HealthServer(readiness, heartbeat, metrics.exposition)
     wanted = worker.settings.health
     port = None if wanted.port is None else await health.start(wanted.host, wanted.port)
@@ -98,6 +101,20 @@ async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int
         await worker.model.close()
         await worker.log.close()
         await health.stop()
+
+
+def _tell_of_shutdown(model: str, metrics: Metrics) -> None:
+    """Export the days that are left of the model, and warn when they are few."""
+    shutdown = profile_of(model).shutdown
+    if shutdown is None:
+        return
+    metrics.model_shutdown_days.labels(model).set_function(lambda: (shutdown - _today()).days)
+    if (sentence := shutdown_sentence(model, shutdown, _today())) is not None:
+        _LOG.warning("model_shutdown", model=model, why=sentence)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 @contextlib.contextmanager
@@ -140,7 +157,8 @@ async def _open(worker: Worker, task: Task) -> Route:
     model = worker.settings.model
     route = await open_route(worker.model, task, dialect_of(model), wishes_of(model), secure_draw)
     match route:
-        case Route():
+        case Route(backend=backend):
+            _LOG.info("route", task=task.name, model=backend.model, signal=backend.signal.value)
             return route
         case TryAgain(why=why) | Refused(why=why) | Broken(why=why):  # the last two: a gateway in trouble, or a mood
             raise ModelUnavailableError(f"the model at {model.base_url} cannot be asked: {why}")

@@ -121,6 +121,13 @@ class Metrics:
     confidence = Declared(
         Histogram, "confidence", "Confidence of a label, where it has one.", ("task", "field"), "probability", PROBABILITY
     )
+    model_shutdown_days = Declared(
+        Gauge,
+        "model_shutdown_days",
+        "Days until the provider shuts the model down; absent while no date is known.",
+        ("model",),
+        "days",
+    )
     tasks = Declared(Gauge, "tasks", "Tasks of the worker's event loop.", (), "tasks")
     intake_stopped = Declared(Gauge, "intake_stopped", "1 while nothing is read, and why.", ("reason",))
     ready = Declared(Gauge, "ready", "1 when /ready answers 200.")

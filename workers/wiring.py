@@ -45,6 +45,7 @@ from workers.limiting.retries import RetryBudget
 from workers.line import Entry, Gate, Line
 from workers.patience import Patience
 from workers.pipeline import Clocks, Pipeline
+from workers.profiles import profile_of
 from workers.promising.binding import bound_of
 from workers.routing import Router, Shrinker, dead_topics
 from workers.secrets import kafka_password, model_api_key
@@ -100,12 +101,14 @@ def openai_model(model: ModelSettings) -> OpenAIModel:
 
 
 def dialect_of(model: ModelSettings) -> Dialect:
-    """Return what the route is asked with; the signal is settled by asking (`workers.asking.route`)."""
+    """Return what the route is asked with at first; what it refuses and the signal are settled by asking (`asking.route`)."""
+    profile = profile_of(model.name)
+    silent = "temperature" not in model.model_fields_set and not profile.temperature
     return Dialect(
         model=model.name,
         signal=SignalKind.LOGPROBS,
-        temperature=model.temperature,
-        reasoning_effort=model.reasoning_effort,
+        temperature=None if silent else model.temperature,
+        reasoning_effort=model.reasoning_effort or profile.reasoning_effort,
         store=False if model.is_openai() else None,
         output_tokens_per_item=model.max_output_tokens_per_item,
     )
@@ -130,7 +133,9 @@ def build_limiter(
 
 def wishes_of(model: ModelSettings) -> Wishes:
     """Return what the settings insist on or forbid."""
-    return Wishes(model.backend, model.logprobs, model.decisions_name)
+    gives_none = model.logprobs == "auto" and not profile_of(model.name).logprobs
+    insisted = model.model_fields_set & {"reasoning_effort", "temperature"}
+    return Wishes(model.backend, "off" if gives_none else model.logprobs, model.decisions_name, frozenset(insisted))
 
 
 def secure_draw(below: int) -> int:

@@ -103,7 +103,8 @@ async def endpoint():
     async def models(request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {SECRET}":
             return web.json_response({"error": "no"}, status=401)
-        return web.json_response({"data": [{"id": "mine"}]})
+        ended = {"id": "ended", "shutdown_date": "2020-01-31"}
+        return web.json_response({"data": [{"id": "mine", "shutdown_date": None}, ended]})
 
     app = web.Application()
     app.router.add_get("/v1/models", models)
@@ -121,6 +122,11 @@ async def endpoint():
             "/v1",
             {"api_key": SECRET, "name": "mine"},
             {"model endpoint": "ok", "model key": "ok", "model": "ok", "model price": "warn"},
+        ),
+        (
+            "/v1",
+            {"api_key": SECRET, "name": "ended"},
+            {"model endpoint": "ok", "model key": "ok", "model": "ok", "model shutdown": "warn", "model price": "warn"},
         ),
         ("/v1", {"api_key": SECRET}, {"model endpoint": "ok", "model key": "ok", "model": "warn", "model price": "warn"}),
         ("/v1", {"api_key": "wrong"}, {"model endpoint": "ok", "model key": "fail"}),

@@ -103,7 +103,9 @@ def _fault(status: int, headers: Mapping[str, str], error: Mapping[str, Any], no
         _NO_CREDIT: "the provider says that the credit is spent: add credit",
         _NOT_FOUND: "the provider does not know the model or the address: check the model's name and the base URL",
     }
-    return Barred(f"{hints[status]} ({detail})") if status in hints else Unclear(short, said)
+    if status in hints:
+        return Barred(f"{hints[status]} ({detail})")
+    return Unclear(short, said, _line(error.get("param"), _MAX_CODE))
 
 
 def _trouble(status: int, code: str) -> Trouble:

@@ -145,10 +145,12 @@ class Unclear:
     """The route refuses this request. One of its texts may be at fault, or the set-up: a harmless question tells.
 
     `said` is the provider's own sentence, for an operator; it may quote a text, so it goes no further if a text is at fault.
+    `param` is the part of the request that the provider names, empty when it names none.
     """
 
     why: str
     said: str
+    param: str = ""
 
 
 class Model(Protocol):

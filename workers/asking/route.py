@@ -5,8 +5,9 @@ request and whether it really returns what the labels are to be judged by. Later
 it tells whose fault that is: if the harmless question is answered, the texts'; if it is not, the set-up's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from schemas.message import Message
@@ -15,6 +16,7 @@ from schemas.verdict import SignalKind
 from workers.asking.backends import Backend, decision_backend
 from workers.asking.calling import ask_all
 from workers.asking.decisions import fits_a_sheet
+from workers.asking.degrade import without
 from workers.asking.model import Answer, Barred, Broken, Fault, Model, Question, Unclear, Wire, Wrong
 from workers.asking.prompt import Dialect, Prompt
 from workers.asking.refs import distinct_refs
@@ -22,18 +24,21 @@ from workers.asking.refs import distinct_refs
 _HARMLESS = Message("Hello, I have a question about my order.", "harmless", None, None, {})
 
 Switch = Literal["auto", "on", "off"]
+Candidate = Callable[[Dialect], Backend]
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the operator insists on or forbids; auto leaves it to what the route is found to do.
 
-    `decisions_model` is the model that decision routes are asked for; None is the dialect's.
+    `decisions_model` is the model that decision routes are asked for; None is the dialect's. `insisted` are options of the
+    request that the operator set, so that they are not left out when a route refuses them (`workers.asking.degrade`).
     """
 
     backend: Literal["auto", "chat", "decisions", "systemone"] = "auto"
     logprobs: Switch = "auto"
     decisions_model: str | None = None
+    insisted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +71,53 @@ class Route:
 async def open_route(model: Model, task: Task, dialect: Dialect, wishes: Wishes, draw: Callable[[int], int]) -> Route | Fault:
     """Return the route with the best signal it really has, or why it cannot be asked.
 
-    The order is the one of `_candidates`; the next is tried when the route refuses one, or ignores what makes it good.
+    The order is the one of `_candidates`; the next is tried when the route refuses one, or ignores what makes it good. Each
+    is asked without the options that the route refuses, before it is given up.
     """
     fault: Fault | None = None
-    for backend in _candidates(task, dialect, wishes):
-        route = Route(model, backend, draw)
-        result = await Route(model, backend.first, draw).probe()
-        if isinstance(result, Answer) and backend.first is not backend:
-            result = await route.probe()
-        if isinstance(result, Answer):
-            if backend.signal is not SignalKind.LOGPROBS or result.tokens:
-                return route
-            result = Barred("the route ignores `logprobs`: set model.logprobs to auto or off")
-        elif not (isinstance(result, Barred) or (wishes.backend == "auto" and backend.signal is SignalKind.DISTRIBUTION)):
-            return result  # a server may answer a path it does not know with anything, but nobody insisted on that one
-        fault = result
+    for candidate in _candidates(task, wishes):
+        opened = await _try(model, candidate, dialect, wishes.insisted, draw)
+        if isinstance(opened, Route):
+            return opened
+        signal = candidate(dialect).signal
+        if not (isinstance(opened, Barred) or (wishes.backend == "auto" and signal is SignalKind.DISTRIBUTION)):
+            return opened  # a server may answer a path it does not know with anything, but nobody insisted on that one
+        fault = opened
     return fault or Barred(f"task {task.name} cannot be asked of model.backend {wishes.backend}: {_why_none(task)}")
 
 
-def _candidates(task: Task, dialect: Dialect, wishes: Wishes) -> Iterator[Backend]:
+async def _try(
+    model: Model, candidate: Candidate, dialect: Dialect, insisted: Collection[str], draw: Callable[[int], int]
+) -> Route | Fault:
+    """Ask until the route takes the request, each time without one more of the options that it refuses."""
+    while True:
+        backend = candidate(dialect)
+        route = Route(model, backend, draw)
+        result = await ask_all(model, Route(model, backend.first, draw).question([_HARMLESS]))
+        if isinstance(result, Answer) and backend.first is not backend:
+            result = await ask_all(model, route.question([_HARMLESS]))
+        match result:
+            case Answer(tokens=tokens):
+                if backend.signal is not SignalKind.LOGPROBS or tokens:
+                    return route
+                return Barred("the route ignores `logprobs`: set model.logprobs to auto or off")
+            case Unclear(param=named):
+                smaller = without(dialect, named, insisted)
+                if smaller is None:
+                    return _barred(result)
+                dialect = smaller
+            case fault:
+                return fault
+
+
+def _candidates(task: Task, wishes: Wishes) -> Iterator[Candidate]:
     """Yield what may be tried, best first: log-probabilities, a decision route, the model's word.
 
     Log-probabilities come before a decision route, because there a call is about one message only.
     """
     chat = wishes.backend in ("auto", "chat")
     if chat and wishes.logprobs != "off" and (task.classified() or wishes.logprobs == "on"):
-        yield Prompt(task, replace(dialect, signal=SignalKind.LOGPROBS))
-    banded = replace(dialect, signal=SignalKind.BAND)
+        yield lambda dialect: Prompt(task, replace(dialect, signal=SignalKind.LOGPROBS))
     if not (chat and wishes.logprobs == "on") and fits_a_sheet(task):
         wires: dict[str, tuple[Literal[Wire.DECISIONS, Wire.SYSTEMONE], ...]] = {
             "auto": (Wire.DECISIONS, Wire.SYSTEMONE),
@@ -100,9 +125,19 @@ def _candidates(task: Task, dialect: Dialect, wishes: Wishes) -> Iterator[Backen
             "systemone": (Wire.SYSTEMONE,),
         }
         for wire in wires.get(wishes.backend, ()):
-            yield decision_backend(task, banded, wishes.decisions_model or dialect.model, wire)
+            yield partial(_decided, task, wishes.decisions_model, wire)
     if chat and wishes.logprobs != "on":
-        yield Prompt(task, banded)
+        yield lambda dialect: Prompt(task, _banded(dialect))
+
+
+def _decided(
+    task: Task, decisions_model: str | None, wire: Literal[Wire.DECISIONS, Wire.SYSTEMONE], dialect: Dialect
+) -> Backend:
+    return decision_backend(task, _banded(dialect), decisions_model or dialect.model, wire)
+
+
+def _banded(dialect: Dialect) -> Dialect:
+    return replace(dialect, signal=SignalKind.BAND)
 
 
 def _why_none(task: Task) -> str:

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from importlib.metadata import packages_distributions, version
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +22,7 @@ from topics.log import Log
 from workers.calibrationfiles import read_calibration
 from workers.exits import UserError
 from workers.installation import refusal_of_interpreter
+from workers.profiles import profile_of, shutdown_sentence
 from workers.secrets import kafka_password, model_api_key
 from workers.settings import HealthSettings, ModelSettings, Settings, SettingsRefused
 from workers.taskfiles import LoadedTask
@@ -151,23 +153,37 @@ def _judge_models(model: ModelSettings, status: int, body: bytes, *, with_key: b
     if status != 200:  # noqa: PLR2004 (HTTP OK)
         found = f"{model.base_url}/models answers {status}"
         return [Check("model endpoint", "warn", found, "correct model.base_url, unless this endpoint lists no models")]
-    rows = [endpoint, _check_key(model, with_key=with_key)]
-    if model.name in _listed(body):
-        return [*rows, Check("model", "ok", f"{model.name} is listed"), _check_price(model)]
-    found = f"{model.name} is not listed by the endpoint"
-    return [
-        *rows,
-        Check("model", "warn", found, "correct model.name, unless the endpoint knows it all the same"),
-        _check_price(model),
-    ]
+    listed = _listed(body)
+    named = Check("model", "ok", f"{model.name} is listed")
+    if model.name not in listed:
+        found = f"{model.name} is not listed by the endpoint"
+        named = Check("model", "warn", found, "correct model.name, unless the endpoint knows it all the same")
+    shutdown = listed.get(model.name) or profile_of(model.name).shutdown
+    return [endpoint, _check_key(model, with_key=with_key), named, *_check_shutdown(model, shutdown), _check_price(model)]
 
 
-def _listed(body: bytes) -> set[str]:
+def _listed(body: bytes) -> Mapping[str, date | None]:
+    """Return the models of the list, each with the day on which it is shut down where the provider tells one."""
     try:
-        data = orjson.loads(body)["data"]
-        return {str(row["id"]) for row in data}
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return set()
+        return {str(row["id"]): _date(row.get("shutdown_date")) for row in orjson.loads(body)["data"]}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _date(told: object) -> date | None:
+    try:
+        return date.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return None
+
+
+def _check_shutdown(model: ModelSettings, shutdown: date | None) -> Iterable[Check]:
+    sentence = shutdown_sentence(model.name, shutdown, datetime.now(UTC).date())
+    if sentence is not None:
+        found, _, todo = sentence.partition(": ")
+        yield Check("model shutdown", "warn", found, todo)
+    elif shutdown is not None:
+        yield Check("model shutdown", "ok", f"{model.name} is served until {shutdown}")
 
 
 def _check_key(model: ModelSettings, *, with_key: bool) -> Check:

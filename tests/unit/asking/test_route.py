@@ -39,7 +39,7 @@ class Probed(ScriptedModel):
         wished = orjson.loads(call.body).get("logprobs", False)
         self.asked_logprobs.append(wished)
         if wished and self.logprobs == "refused":
-            return Unclear("HTTP 400 unsupported_parameter", "logprobs is not supported")
+            return Unclear("HTTP 400 unsupported_parameter", "logprobs is not supported", "logprobs")
         answer = await super().ask(call)
         if wished and self.logprobs == "given" and isinstance(answer, Answer):
             text = answer.content.encode()
@@ -111,6 +111,55 @@ async def test_a_set_up_that_even_a_harmless_question_meets_refused_is_barred_wi
     found = await opened(model, "auto")
     assert isinstance(found, Barred)
     assert "unknown parameter: store" in found.why
+
+
+class Fussy(ScriptedModel):
+    """A scripted model that refuses options, and names the first one it meets or does not."""
+
+    def __init__(self, refused, *, names):
+        super().__init__()
+        self.refused, self.names, self.bodies = refused, names, []
+
+    async def ask(self, call):
+        body = orjson.loads(call.body)
+        self.bodies.append(body)
+        met = next((option for option in self.refused if option in body), None)
+        if met is None:
+            return await super().ask(call)
+        return Unclear("HTTP 400 unsupported_value", f"{met} is not supported", met if self.names else "")
+
+
+FULL = Dialect("nano", SignalKind.BAND, temperature=0.0, reasoning_effort="none", store=False)
+OPTIONS = {"reasoning_effort", "store", "temperature"}
+
+
+@pytest.mark.parametrize(
+    ("refused", "names", "left", "calls"),
+    [
+        ([], True, OPTIONS, 1),
+        (["temperature"], True, OPTIONS - {"temperature"}, 2),
+        (["reasoning_effort", "store"], True, {"temperature"}, 3),
+        (["reasoning_effort"], False, OPTIONS - {"reasoning_effort"}, 2),
+        (["temperature"], False, set(), 4),
+    ],
+)
+async def test_options_that_a_route_refuses_are_left_out(refused, names, left, calls):
+    """Just those it names, else one more each time, the likeliest first; questions later go without them."""
+    model = Fussy(refused, names=names)
+    found = await open_route(model, TASK, FULL, Wishes("chat", "off"), counting())
+    assert isinstance(found, Route)
+    assert len(model.bodies) == calls
+    (call,) = found.question([Message("x", "", None, None, {})]).calls
+    assert OPTIONS & orjson.loads(call.body).keys() == left
+
+
+async def test_an_option_that_the_operator_set_is_never_left_out():
+    """He reads the refusal, and the other options are tried without in vain."""
+    model = Fussy(["reasoning_effort"], names=True)
+    found = await open_route(model, TASK, FULL, Wishes("chat", "off", None, frozenset({"reasoning_effort"})), counting())
+    assert isinstance(found, Barred)
+    assert "reasoning_effort is not supported" in found.why
+    assert len(model.bodies) == 1
 
 
 def route_on(model):
