@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
+from topics import cadence
 from topics.kafka.producer import Producer
 from topics.kafka.reaper import retrieve
 from topics.lane import Lane
@@ -59,6 +60,7 @@ def offsets_before_fence() -> None:
         lane._drop_writer()
         if lane.partition not in known:
             known[lane.partition] = await lane._read_past()
+            print('{"event": "read_too_early"}', file=sys.stderr, flush=True)
             await asyncio.sleep(6)
         writer = lane._new_writer()
         try:
@@ -84,5 +86,8 @@ CRIMES: Mapping[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
+    cadence._SAVED = (
+        0  # every commit keeps its pause, so a worker that is held or killed has events that are settled and not committed
+    )
     CRIMES[os.environ["BROKEN_RULE"]]()
     sys.exit(main())

@@ -98,12 +98,13 @@ async def test_the_checker_finds_offsets_that_were_read_too_early(bootstrap, tmp
         settings = settings_of(stage, model, "offsets_before_fence", delivery__commit_seconds=5, model__concurrency=1)
         with Crew(stage, settings, 2, module=BROKEN) as crew:
             await stage.until_members(2)
-            victim = crew.everybody[0]
+            victim, heir = crew.everybody
             await until(lambda: victim.metric("nanotriage_lane_commits_total") >= 1, 40)
             done = victim.metric("nanotriage_records_done_total")
             await until(lambda: victim.metric("nanotriage_records_done_total") >= done + 50, 30)
             victim.hold()
-            await stage.until_members(1)
+            before = len(heir.lines("read_too_early"))
+            await until(lambda: len(heir.lines("read_too_early")) >= before + 3, 40)
             committed = await stage.progress()
             victim.release()
             await stage.until_progress(committed + 1, 10)

@@ -26,6 +26,14 @@ def reasked(model: FakeModel) -> int:
     return sum(count - 1 for text, count in texts.items() if text.startswith("please cancel"))
 
 
+def reasked_most(crew: Crew, hits: int, in_flight: int, pace: float) -> int:
+    """Return how many may be asked again: at each join and hit what was in flight, and what was answered since a commit.
+
+    Commits of a lane are at most 0.2 s apart and take time themselves: together less than a second of a worker's pace.
+    """
+    return round((crew.joins() + hits) * (in_flight + pace))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_kill_9_again_and_again_loses_and_doubles_nothing(bootstrap, tmp_path):
@@ -43,13 +51,13 @@ async def test_kill_9_again_and_again_loses_and_doubles_nothing(bootstrap, tmp_p
         await stage.until_progress(20_000, 90)
         seconds = time.monotonic() - started
         assert crew.stop() == [0, 0, 0]
-        again, most = reasked(model), (crew.joins() + kills) * 4 * 8
+        again, most = reasked(model), reasked_most(crew, kills, 4 * 8, 20_000 / seconds / 3)
     verdict = await stage.judge()
     print(f"\n{kills} kills in {seconds:.0f} s, {again} items asked again (at most {most}); {verdict}")
     assert verdict.kept, str(verdict)
     assert (verdict.inputs, verdict.events) == (20_000, 20_000)
     assert kills >= 5
-    assert again <= most, "more is asked again than was in flight"
+    assert again <= most, "more is asked again than was in flight or not yet committed"
 
 
 @pytest.mark.slow
@@ -73,10 +81,10 @@ async def test_a_zombie_publishes_nothing_that_its_heir_has_published(bootstrap,
         await stage.until_progress(6_000, 90)
         seconds = time.monotonic() - started
         assert crew.stop() == [0, 0, 0]
-        again, most = reasked(model), (crew.joins() + 2) * 2 * 4
+        again, most = reasked(model), reasked_most(crew, 2, 2 * 4, 6_000 / seconds / 3)
         fenced = crew.count("commit_in_doubt", result="fenced")
     verdict = await stage.judge()
     print(f"\n2 zombies in {seconds:.0f} s, {fenced} commits fenced, {again} items asked again (at most {most}); {verdict}")
     assert verdict.kept, str(verdict)
     assert verdict.events == 6_000
-    assert again <= most, "more is asked again than was in flight"
+    assert again <= most, "more is asked again than was in flight or not yet committed"
