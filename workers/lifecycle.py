@@ -31,19 +31,9 @@ from workers.profiles import profile_of, shutdown_sentence
 from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring import (
-    Shared,
-    build_limiter,
-    build_line,
-    build_pipeline,
-    build_slots,
-    build_source,
-    dialect_of,
-    require_topics,
-    secure_draw,
-    stream_name,
-    wishes_of,
-)
+from workers.wiring.kafka import build_source, require_topics, stream_name
+from workers.wiring.lines import Shared, build_line, build_pipeline, build_slots
+from workers.wiring.model import build_limiter, dialect_of, secure_draw, wishes_of
 
 T = TypeVar("T")
 _LOG = bind("nanotriage.worker")

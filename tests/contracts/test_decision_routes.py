@@ -21,7 +21,7 @@ from workers.judging.reading import Read, Reader
 from workers.modelserver.random_labeller import RandomLabeller
 from workers.modelserver.server import MODEL_ID, ModelServer, Served
 from workers.taskfiles import load_task
-from workers.wiring import secure_draw
+from workers.wiring.model import secure_draw
 
 __all__ = ["classifier_server", "model_data"]
 

@@ -17,7 +17,7 @@ from workers.modelserver.options import ModelOptions
 from workers.promising.threshold import Example
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask, load_task
-from workers.wiring import openai_model
+from workers.wiring.model import openai_model
 
 _DRY = {
     "health.port": "off",

@@ -14,13 +14,16 @@ from tests.helpers import until
 from tests.simulation.virtual import run_virtually
 from topics.memory import MemoryCluster
 from workers.asking.route import Wishes, open_route
+from workers.clocks import Clocks
 from workers.health import Readiness
 from workers.metrics import Metrics
-from workers.pipeline import Clocks, Pipeline
+from workers.pipeline import Pipeline
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring import build_line, build_source, dialect_of
+from workers.wiring.kafka import build_source
+from workers.wiring.lines import build_line
+from workers.wiring.model import dialect_of
 
 TASK = Task.model_validate(
     {

@@ -17,14 +17,17 @@ from topics.errors import LogUnavailable
 from topics.memory import Delays, MemoryCluster
 from workers.asking.model import Broken, Refused, TooBig, TryAgain
 from workers.asking.route import Wishes, open_route
+from workers.clocks import Clocks
 from workers.health import Readiness
 from workers.metrics import Metrics
 from workers.patience import Patience
-from workers.pipeline import Clocks, Pipeline
+from workers.pipeline import Pipeline
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring import Shared, build_limiter, build_line, build_slots, build_source, dialect_of
+from workers.wiring.kafka import build_source
+from workers.wiring.lines import Shared, build_line, build_slots
+from workers.wiring.model import build_limiter, dialect_of
 
 TASK = Task.model_validate(
     {

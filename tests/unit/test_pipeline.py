@@ -16,16 +16,19 @@ from topics.record import Partition, Record
 from workers.allowance import Allowance, Allowances
 from workers.asking.model import Barred, Broken, Refused, TooBig, Trouble, TryAgain, Unclear
 from workers.asking.route import Wishes, open_route
+from workers.clocks import Clocks
 from workers.exits import UserError
 from workers.health import Readiness
 from workers.lifecycle import Worker
 from workers.metrics import Metrics
 from workers.patience import Patience
-from workers.pipeline import Clocks, Pipeline, age_seconds
+from workers.pipeline import Pipeline, age_seconds
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring import Shared, build_limiter, build_line, build_slots, build_source, dialect_of, secure_draw
+from workers.wiring.kafka import build_source
+from workers.wiring.lines import Shared, build_line, build_slots
+from workers.wiring.model import build_limiter, dialect_of, secure_draw
 
 TASK = Task.model_validate(
     {

@@ -6,7 +6,7 @@ import pytest
 
 from workers.profiles import WARN_DAYS, Profile, profile_of, shutdown_sentence
 from workers.settings import load_settings
-from workers.wiring import dialect_of, wishes_of
+from workers.wiring.model import dialect_of, wishes_of
 
 END = date(2026, 12, 11)
 

@@ -33,7 +33,8 @@ from workers.measuring.trial import RouteBarredError, Trial, run
 from workers.setting_sections import Price, Settings
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask, load_task
-from workers.wiring import dialect_of, openai_model, reader_of, secure_draw, wishes_of
+from workers.wiring.lines import reader_of
+from workers.wiring.model import dialect_of, openai_model, secure_draw, wishes_of
 
 _BYTES_PER_TOKEN = 4
 _OUTPUT_TOKENS = 30  # of an item, about

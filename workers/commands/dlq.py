@@ -30,7 +30,7 @@ from workers.exits import UserError
 from workers.setting_sections import KafkaSettings
 from workers.settings import load_settings
 from workers.taskfiles import load_task
-from workers.wiring import connection_of, kafka_log
+from workers.wiring.kafka import connection_of, kafka_log
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 

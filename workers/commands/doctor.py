@@ -32,7 +32,7 @@ from workers.commands.table import print_json, print_table
 from workers.exits import Exit
 from workers.settings import Loaded, SettingsRefused, load_with_sources
 from workers.taskfiles import TaskRefused, load_task
-from workers.wiring import kafka_log
+from workers.wiring.kafka import kafka_log
 
 TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="TASK", help="Check this task's file and topics too.")]
 

@@ -17,7 +17,7 @@ from workers.commands.table import print_json, print_table
 from workers.exits import Exit, UserError
 from workers.settings import load_settings
 from workers.taskfiles import load_task
-from workers.wiring import kafka_log
+from workers.wiring.kafka import kafka_log
 
 app = typer.Typer(no_args_is_help=True)
 T = TypeVar("T")

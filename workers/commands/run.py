@@ -32,7 +32,8 @@ def run(
     from workers.logs import configure  # noqa: PLC0415
     from workers.settings import load_settings  # noqa: PLC0415
     from workers.taskfiles import load_task  # noqa: PLC0415
-    from workers.wiring import kafka_log, openai_model  # noqa: PLC0415
+    from workers.wiring.kafka import kafka_log  # noqa: PLC0415
+    from workers.wiring.model import openai_model  # noqa: PLC0415
 
     flags: dict[str, Any] = {
         "kafka.brokers": brokers,

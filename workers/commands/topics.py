@@ -17,7 +17,7 @@ from workers.commands.table import print_json, print_table
 from workers.exits import Exit
 from workers.settings import load_settings
 from workers.taskfiles import load_task
-from workers.wiring import connection_of
+from workers.wiring.kafka import connection_of
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -26,7 +26,7 @@ from workers.demo.worker_settings import environment, for_run, with_own_broker, 
 from workers.modelserver.options import Kind, ModelOptions
 from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
-from workers.wiring import connection_of
+from workers.wiring.kafka import connection_of
 
 STALL_SECONDS = 60.0
 _LINE_SECONDS = 5.0

@@ -1,0 +1,143 @@
+"""Labelling: one batch is asked about until each of its messages has a verdict.
+
+Batch -> Question -> Answer -> Reading -> Verdict, and again for what an answer left unread
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import assert_never
+
+from schemas.verdict import Refusal, Rejected
+from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refused, TooBig, TryAgain
+from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
+from workers.batching.tokens import Call
+from workers.batching.window import Batch
+from workers.clocks import Clocks
+from workers.judging.reading import Unread
+from workers.judging.repair import Again, settle
+from workers.line import Entry, Kept, Line, Part
+from workers.routing import AnsweredBy
+from workers.settling import Settling
+from workers.watch import Watch
+
+
+class Labelling:
+    """Asks, reads and judges; what it finds is settled by `settling`."""
+
+    def __init__(self, settling: Settling, watch: Watch, clocks: Clocks) -> None:
+        self._settling = settling
+        self._watch = watch
+        self._clocks = clocks
+
+    async def label(self, line: Line, batch: Batch[Entry]) -> None:
+        """Batch -> Question -> Answer -> Reading -> Verdict -> Event, and again for what an answer left unread."""
+        try:
+            parts = [Part(batch.items)]
+            while parts:
+                await _past_gate(line)
+                part = self._settling.still_owed(parts.pop())
+                if not part.entries:
+                    continue
+                permit = await line.calls.permit([entry.message for entry in part.entries], again=part.faults > 0)
+                self._watch.admitted(line.task.name, permit.waited_seconds)
+                part = self._settling.still_owed(part)  # the wait may have been long
+                if not part.entries:
+                    permit.unused()
+                    continue
+                question = line.route.question([e.message for e in part.entries], [e.wrong for e in part.entries])
+                asked = await permit.ask(question)
+                result = asked.result
+                self._watch.call(line.task.name, asked)
+                _learn_size(line, question, result, asked.seconds)
+                if isinstance(result, Answer):
+                    parts += self._judge(line, part, question.refs, result)
+                else:
+                    parts += await self._endure(line, part, result)
+        finally:
+            line.feeder.slot_freed()
+            self._watch.batch_ended()
+
+    def _judge(self, line: Line, part: Part, refs: Sequence[str], answer: Answer) -> list[Part]:
+        """Publish a verdict for every entry the answer can be read for; return the parts to ask again."""
+        readings = line.reader.read(answer, refs)
+        backend = line.route.backend
+        by = AnsweredBy(answer.model, backend.prompt_hash, backend.schema_hash, answer.request_id, len(part.entries))
+        tries = part.tries + 1
+        unread: list[Entry] = []
+        for entry, reading in zip(part.entries, readings, strict=True):
+            place = 0 if isinstance(reading, Unread) else reading.place
+            repair = line.repair and part.tries == 0
+            match settle(line.judge, entry.message.text, reading, answer.model, repair=repair):
+                case Again(why=why, wrong=wrong, best=best):
+                    kept = entry.kept
+                    if best is not None:
+                        event = line.router.answered(best, entry.record, entry.message, by, place=place, attempts=tries)
+                        kept = Kept(best, event)
+                    self._watch.unread(line.task.name, why)
+                    unread.append(entry._replace(wrong=wrong, kept=kept))
+                case verdict:
+                    event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=tries)
+                    self._settling.publish(line, entry, verdict, event)
+                    line.brake.answered(entry.receipt.partition)
+        again = after_reading(unread, asked=len(part.entries), tries=part.tries)
+        if not again:
+            rejected = Rejected(Refusal.NO_VALID_ANSWER, f"no valid answer in {tries} calls")
+            for entry in unread:
+                self._settling.give_up(line, entry, rejected, attempts=tries)
+        return [Part(entries, tries) for entries in again]
+
+    async def _endure(self, line: Line, part: Part, fault: Fault) -> list[Part]:
+        """Do what the fault asks for: wait, ask less at once, give one message up, or stop until an operator acts."""
+        faults = part.faults + 1
+        match after_fault(fault, len(part.entries), faults, self._clocks.jitter(), line.patience):
+            case Wait(seconds=seconds):
+                await asyncio.sleep(seconds)
+                return [Part(part.entries, part.tries, faults if seconds else part.faults)]
+            case Halve():
+                return [Part(half, part.tries + 1) for half in halves(part.entries)]
+            case GiveUp(refusal=refusal, detail=detail):
+                self._settling.give_up(line, part.entries[0], Rejected(refusal, detail), attempts=part.tries + 1)
+                return []
+            case Stop(why=why):
+                await self._barred(line, why)
+                return [Part(part.entries, part.tries)]
+            case unsaid:
+                assert_never(unsaid)
+
+    async def _barred(self, line: Line, why: str) -> None:
+        """Close the line's gate and say so once; look again with a harmless question until it is answered."""
+        if not line.gate.close(why):
+            return
+        self._watch.barred(line.task.name, why)
+        while True:
+            await asyncio.sleep(self._clocks.probe_seconds)
+            if isinstance(await line.route.probe(), Answer):
+                break
+        line.gate.open()
+        self._watch.unbarred(line.task.name)
+
+
+def _learn_size(line: Line, question: Question, result: Answer | Fault, seconds: float) -> None:
+    """Let the next batches be as large as such calls have shown to be good."""
+    items = len(question.refs)
+    match result:
+        case Answer(cut=False, usage=usage):
+            line.sizing.answered(Call(question.size, items, usage.input, usage.output), seconds)
+        case Answer() | TooBig():
+            line.sizing.too_big(items)
+        case TryAgain() | Refused() | Broken() | Barred():
+            return
+        case _:
+            assert_never(result)
+    line.feeder.resize(line.sizing.limits())
+
+
+async def _past_gate(line: Line) -> None:
+    """Wait while the gate is closed, without a slot: another task that shares the model may be free to ask."""
+    if line.gate.opened.is_set():
+        return
+    line.feeder.slot_freed()
+    try:
+        await line.gate.opened.wait()
+    finally:
+        line.feeder.slot_taken_back()

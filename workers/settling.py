@@ -1,0 +1,81 @@
+"""Settling: a verdict becomes an event in its partition's lane, and what is owed no longer is.
+
+Every record pulled is settled once, by exactly one event: a rejected one at once, an answered one when its verdict is
+known. A record whose partition is revoked meanwhile is settled by nobody here, because its next owner reads it again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from schemas.verdict import Doubt, Escalated, FieldResult, Reason, Rejected, Verdict
+from topics.record import Outgoing, Receipt
+from topics.source import Arrival, Source
+from workers.clocks import Clocks
+from workers.line import Entry, Line, Part
+from workers.routing import AnsweredBy
+from workers.watch import Watch
+
+
+class Settling:
+    """Knows which messages have no verdict yet; bounded by the windows of the lanes."""
+
+    def __init__(self, source: Source, watch: Watch, clocks: Clocks) -> None:
+        self._source = source
+        self._watch = watch
+        self._clocks = clocks
+        self._waiting: dict[Receipt, Entry] = {}
+
+    def waits(self, entry: Entry) -> None:
+        """Remember a message that is to be asked about."""
+        self._waiting[entry.receipt] = entry
+
+    def still_owed(self, part: Part) -> Part:
+        """Leave out entries of partitions that were taken away meanwhile: their new owner asks for itself."""
+        entries = []
+        for entry in part.entries:
+            if self._source.owes(entry.receipt):
+                entries.append(entry)
+            else:
+                self._waiting.pop(entry.receipt, None)
+        return replace(part, entries=entries)
+
+    def give_up_stragglers(self, lines: Mapping[str, Line]) -> None:
+        """Escalate a message that alone holds thousands of others up; its answer, should it come, settles nothing."""
+        for receipt in self._source.stragglers():
+            entry = self._waiting.get(receipt)
+            if entry is None:
+                continue
+            line = lines[receipt.partition.topic]
+            unknown = {name: FieldResult(None) for name in line.task.fields}
+            verdict = Escalated(unknown, (Reason(Doubt.UNANSWERED, None),))
+            event = line.router.answered(verdict, entry.record, entry.message, _asked(line), place=0, attempts=1)
+            self.publish(line, entry, verdict, event)
+
+    def give_up(self, line: Line, entry: Entry, rejected: Rejected, *, attempts: int) -> None:
+        """Escalate with the last answer that could be read, however imperfect; reject what never had one."""
+        if entry.kept is None:
+            self.reject(line, entry, rejected, attempts=attempts)
+            return
+        self.publish(line, entry, entry.kept.verdict, entry.kept.event)
+        line.brake.answered(entry.receipt.partition)
+
+    def reject(self, line: Line, owed: Arrival | Entry, rejected: Rejected, *, attempts: int) -> None:
+        why = line.brake.dead(owed.receipt.partition)
+        if why is not None:  # not published: it stays owed, and is read again once somebody has acted
+            if line.gate.close(why):
+                self._watch.barred(line.task.name, why)
+            return
+        by = _asked(line) if attempts else None
+        self.publish(line, owed, rejected, line.router.dead(rejected, owed.record, attempts=attempts, by=by))
+
+    def publish(self, line: Line, owed: Arrival | Entry, verdict: Verdict, event: Outgoing) -> None:
+        """Event -> the partition's lane, which publishes it with the Position, in one transaction."""
+        self._waiting.pop(owed.receipt, None)
+        if self._source.settle(owed.receipt, [event]):
+            self._watch.verdict(line.task.name, verdict, owed.record, self._clocks.wall())
+
+
+def _asked(line: Line) -> AnsweredBy:
+    """Return who was asked about a message that has no answer."""
+    backend = line.route.backend
+    return AnsweredBy(backend.model, backend.prompt_hash, backend.schema_hash, "", 1)

@@ -1,0 +1,89 @@
+"""Wiring of the topics: settings become connections, and connections a source."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from schemas.task import Task
+from topics.connection import Connection, Plaintext, Sasl, Security, Tls
+from topics.errors import LogRefused
+from topics.kafka import IntakeTimings, KafkaLog
+from topics.lane_facts import AtLeastOnce, Delivery, ExactlyOnce, LaneRules
+from topics.ledger import Order
+from topics.log import Log
+from topics.source import Source
+from workers.routing import Shrinker, dead_topics
+from workers.secrets import kafka_password
+from workers.setting_delivery import AtLeastOnceSettings, DeliverySettings, ExactlyOnceSettings
+from workers.setting_sections import KafkaSettings, Settings
+from workers.watch import Watch
+
+
+def connection_of(kafka: KafkaSettings) -> Connection:
+    """Return how to reach the cluster. A password file is read anew for each client, so a rotated one is taken up."""
+    tls = Tls(kafka.ca_file, kafka.cert_file, kafka.key_file)
+    security: Security
+    match kafka.security:
+        case "PLAINTEXT":
+            security = Plaintext()
+        case "SSL":
+            security = tls
+        case "SASL_PLAINTEXT" | "SASL_SSL":
+            if kafka.sasl_mechanism is None or kafka.username is None:
+                raise RuntimeError("settings let SASL through without a mechanism and a user")
+            encrypted = tls if kafka.security == "SASL_SSL" else None
+            security = Sasl(kafka.sasl_mechanism, kafka.username, lambda: _password(kafka), encrypted)
+        case _:
+            assert_never(kafka.security)
+    return Connection(kafka.brokers, security, client_id=kafka.app)
+
+
+def kafka_log(kafka: KafkaSettings) -> KafkaLog:
+    """Return the log on the cluster of the settings; nothing is connected yet."""
+    timings = IntakeTimings(session=kafka.session_timeout_seconds, heartbeat=kafka.session_timeout_seconds / 5)
+    return KafkaLog(connection_of(kafka), timings=timings, instance_id=kafka.group_instance_id)
+
+
+def build_source(
+    log: Log, tasks: Sequence[Task], settings: Settings, watch: Watch, clock: Callable[[], float] = time.monotonic
+) -> Source:
+    """Return the source over the tasks' topics."""
+    shrink = Shrinker({topic: dead for task in tasks for topic, dead in dead_topics(task).items()})
+    rules = LaneRules(
+        group=settings.kafka.group,
+        app=settings.kafka.app,
+        order=Order(settings.delivery.order),
+        shrink=shrink,
+        delivery=delivery_of(settings.delivery),
+        commit_seconds=settings.delivery.commit_seconds,
+    )
+    return Source(log, rules, watch.lane, clock)
+
+
+def delivery_of(delivery: DeliverySettings) -> Delivery:
+    """Return how the lanes publish."""
+    match delivery:
+        case ExactlyOnceSettings():
+            return ExactlyOnce()
+        case AtLeastOnceSettings():
+            return AtLeastOnce()
+        case unsaid:
+            assert_never(unsaid)
+
+
+async def require_topics(log: Log, tasks: Sequence[Task]) -> None:
+    """Raise LogRefused for the first topic of the tasks that does not exist, before anything is consumed."""
+    for task in tasks:
+        for topic in [task.source.topic, *sorted(task.routes.topics())]:
+            if not await log.partitions(topic):
+                raise LogRefused(f"topic {topic} of task {task.name} does not exist: create it with `nanotriage topics apply`")
+
+
+def stream_name(cluster_id: str, settings: Settings) -> str:
+    """Return the name under which event ids are unique: the cluster and the stream's epoch."""
+    return f"{cluster_id}/{settings.kafka.stream_epoch}"
+
+
+def _password(kafka: KafkaSettings) -> str:
+    secret = kafka_password(kafka)
+    return secret.get_secret_value() if secret is not None else ""

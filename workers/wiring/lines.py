@@ -1,0 +1,138 @@
+"""Wiring of the lines: a task and a route become the stages between two topics."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from schemas.calibration import Bound, Calibration
+from schemas.reply import code_books
+from schemas.task import Task
+from schemas.verdict import SignalKind
+from topics.codec import Codec
+from topics.source import Source
+from workers.asking.route import Route
+from workers.batching.feeder import Feeder
+from workers.batching.sizing import Allowed, Sizing
+from workers.batching.slots import Slots
+from workers.batching.tokens import TokenCost
+from workers.batching.window import Limits, Place, Window
+from workers.brake import Brake, BrakeLimits
+from workers.calibrationfiles import refuse_other
+from workers.calls import Calls
+from workers.clocks import Clocks
+from workers.exits import UserError
+from workers.judging.answers import AnswerReader, DecidedReader, WrittenReader
+from workers.judging.confidence import Scorer
+from workers.judging.reading import Reader
+from workers.judging.verdicts import Judge, UserCode
+from workers.limiting.limiter import Limiter
+from workers.line import Entry, Gate, Line
+from workers.patience import Patience
+from workers.pipeline import Pipeline
+from workers.promising.binding import bound_of
+from workers.routing import Router
+from workers.setting_sections import Settings
+from workers.taskfiles import LoadedTask
+from workers.watch import Watch
+from workers.wiring.model import build_limiter
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the tasks of a worker share, because they ask the same model on the same account."""
+
+    limiter: Limiter
+    slots: Slots
+
+
+def build_slots(settings: Settings, tasks: Sequence[Task]) -> Slots:
+    """Return the calls that the tasks may make at once, shared by their weights."""
+    return Slots(settings.model.concurrency, {task.name: task.weight for task in tasks})
+
+
+def place_of(task: Task) -> Callable[[Entry], Place]:
+    """Return where a message of the task waits: tenants take turns, or else partitions; some tasks keep tenants apart."""
+    if task.source.tenant is None:
+        return lambda entry: (None, entry.receipt.partition.number, entry.message.priority)
+    if task.separate_tenants:
+        return lambda entry: (entry.message.tenant, None, entry.message.priority)
+    return lambda entry: (None, entry.message.tenant, entry.message.priority)
+
+
+def allowed_by(limiter: Limiter) -> Allowed:
+    """Return the account's limits in the words of batching."""
+    known = limiter.known()
+    return Allowed(known.requests_per_minute, known.tokens_per_minute)
+
+
+def bound_by(task: Task, route: Route, settings: Settings) -> Bound:
+    """Return what a calibration must be of for this task on this route. Raises ValueError for a task without a promise."""
+    backend = route.backend
+    hashes = (backend.prompt_hash, backend.schema_hash)
+    return bound_of(task, backend.signal, backend.model, hashes, settings.batching.max_items)
+
+
+def build_line(
+    loaded: LoadedTask,
+    route: Route,
+    settings: Settings,
+    stream: str,
+    clock: Callable[[], float] = time.monotonic,
+    shared: Shared | None = None,
+    calibration: Calibration | None = None,
+) -> Line:
+    """Return the stages of one task. Without `shared` it shares the model with no other.
+
+    Raises UserError for a calibration that is of something else.
+    """
+    if calibration is not None:
+        refuse_other(calibration, bound_by(loaded.task, route, settings), loaded)
+    task, batching = loaded.task, settings.batching
+    shared = shared or Shared(build_limiter(settings, clock), build_slots(settings, [task]))
+    limiter = shared.limiter
+    cost = TokenCost(route.backend.overhead(1).static_bytes)
+    limits = Limits(batching.max_items if route.backend.together else 1, batching.max_tokens, batching.linger_seconds)
+    if cost.static >= limits.max_tokens:
+        raise UserError(
+            f"batching.max_tokens {limits.max_tokens} leaves no room beside the prompt of task {task.name}, which takes about "
+            f"{cost.static:.0f} tokens of every call: raise it"
+        )
+    sizing = Sizing(limits, cost, lambda: allowed_by(limiter))
+    window: Window[Entry] = Window(sizing.limits(), place_of(task))
+    return Line(
+        task=task,
+        codec=Codec(task.source),
+        sizing=sizing,
+        feeder=Feeder(task.name, window, shared.slots, max_waiting=batching.max_waiting, clock=clock),
+        route=route,
+        calls=Calls(route, cost, limiter, clock),
+        patience=Patience(most_seconds=settings.limits.most_seconds),
+        reader=reader_of(task, route.backend.signal),
+        judge=Judge(task, UserCode(loaded.reply_model, loaded.functions), calibration),
+        repair=settings.model.repair,
+        router=Router(task, stream),
+        gate=Gate(),
+        brake=Brake(BrakeLimits(settings.brake.dead_run, settings.brake.dead_share, settings.brake.window)),
+    )
+
+
+def reader_of(task: Task, signal: SignalKind) -> AnswerReader:
+    """Return what reads the answers about the task where labels carry this signal."""
+    books = code_books(task)
+    others = [name for name in task.fields if name not in books]
+    match signal:
+        case SignalKind.DISTRIBUTION:
+            return DecidedReader(books, Reader({}, others, banded=False) if others else None)
+        case SignalKind.LOGPROBS:
+            return WrittenReader(Reader(books, others, banded=False), Scorer(books))
+        case SignalKind.BAND:
+            return WrittenReader(Reader(books, others, banded=True), None)
+        case _:
+            assert_never(signal)
+
+
+def build_pipeline(source: Source, lines: Mapping[str, Line], watch: Watch) -> Pipeline:
+    """Return the pipeline, on the real clocks."""
+    return Pipeline(source, lines, watch, Clocks(time.monotonic, time.time, random.random))
