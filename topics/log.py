@@ -6,8 +6,10 @@ with, `Log` makes both and answers questions about offsets. No method leaks an e
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from topics.reading import Reader
 from topics.record import Committed, Outgoing, Partition, Position, Record
 
 
@@ -89,6 +91,9 @@ class Log(Protocol):
 
     def writer(self, transactional_id: str, group: str) -> Writer:
         """Return a transactional writer: exactly once."""
+
+    def reader(self) -> AbstractAsyncContextManager[Reader]:
+        """Give a reader that joins no group. Entering raises LogUnavailable or LogRefused."""
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         """Return the group's committed position, waiting for pending transactional offsets to be decided (KIP-447).

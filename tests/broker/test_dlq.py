@@ -14,13 +14,13 @@ from schemas.verdict import Refusal, Rejected
 from topics.connection import Connection
 from topics.kafka import KafkaLog
 from topics.kafka.intake import records_of
+from topics.kafka.reader import kafka_reader
 from topics.provision import WantedTopic, apply, plan
 from topics.record import Committed, Outgoing, Partition, Position, Record
 from workers.cli import main
 from workers.deadletters.done import Done
 from workers.deadletters.letters import REPLAY_HEADER
 from workers.deadletters.plan import Outcome, Rules, Step
-from workers.deadletters.reader import kafka_reader
 from workers.deadletters.replay import Job, Replay, Stored, ends_of, names_of
 from workers.deadletters.where import parse_where
 from workers.exits import Exit, UserError

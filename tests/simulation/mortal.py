@@ -42,6 +42,9 @@ class MortalLog:
     def writer(self, transactional_id, group):
         return MortalWriter(self._log.writer(transactional_id, group), self._life)
 
+    def reader(self):
+        return self._log.reader()
+
     async def committed(self, group, partition):
         return await self._with_life(self._log.committed, group, partition)
 

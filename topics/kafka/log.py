@@ -1,11 +1,13 @@
 """The log on Kafka: makes intakes and writers, and answers about offsets."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 from topics.connection import Connection
 from topics.kafka.intake import KafkaIntake, Member
 from topics.kafka.producer import Producers
 from topics.kafka.questions import Questions
+from topics.kafka.reader import KafkaReader, kafka_reader
 from topics.kafka.reaper import Reaper
 from topics.kafka.settings import IntakeTimings, WriterSettings, quiet_aiokafka
 from topics.kafka.writer import KafkaWriter
@@ -39,6 +41,9 @@ class KafkaLog:
 
     def writer(self, transactional_id: str, group: str) -> KafkaWriter:
         return KafkaWriter(self._producers, transactional_id=transactional_id, group=group)
+
+    def reader(self) -> AbstractAsyncContextManager[KafkaReader]:
+        return kafka_reader(self._connection)
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         return await self._questions.committed(group, partition)

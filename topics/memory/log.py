@@ -1,11 +1,13 @@
 """The `Log` of a cluster in memory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from topics.errors import LogUnavailable
 from topics.memory.intake import MemoryIntake
+from topics.memory.reader import MemoryReader
 from topics.memory.writer import MemoryWriter
 from topics.record import Committed, Partition, Position
 
@@ -26,6 +28,11 @@ class MemoryLog:
 
     def writer(self, transactional_id: str, group: str) -> MemoryWriter:
         return MemoryWriter(self._cluster, transactional_id, group)
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[MemoryReader]:
+        await self._reach()
+        yield MemoryReader(self._cluster)
 
     async def committed(self, group: str, partition: Partition) -> Committed | None:
         await self._reach()

@@ -16,13 +16,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from schemas.task import Task
 from topics.kafka import KafkaLog
+from topics.reading import Reader
 from topics.record import Partition
 from workers.commands.settings import ConfigOption, JsonOption, SetOption, flags_of
 from workers.commands.table import print_table
 from workers.deadletters.display import printable, record_json, record_lines, safe_json
 from workers.deadletters.listing import ROW_HEADS, SUM_HEADS, Listing
 from workers.deadletters.plan import MAX_REPLAYS, REFUSED, Outcome, Rules
-from workers.deadletters.reader import KafkaReader, kafka_reader
 from workers.deadletters.replay import Job, Replay, ends_of, names_of
 from workers.deadletters.survey import fill, find
 from workers.deadletters.where import FIELDS_HELP, parse_where
@@ -30,7 +30,7 @@ from workers.exits import UserError
 from workers.setting_sections import KafkaSettings
 from workers.settings import load_settings
 from workers.taskfiles import load_task
-from workers.wiring.kafka import connection_of, kafka_log
+from workers.wiring.kafka import kafka_log
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -243,10 +243,10 @@ def _now_ms() -> int:
 
 
 @asynccontextmanager
-async def _cluster(kafka: KafkaSettings) -> AsyncIterator[tuple[KafkaLog, KafkaReader]]:
+async def _cluster(kafka: KafkaSettings) -> AsyncIterator[tuple[KafkaLog, Reader]]:
     log = kafka_log(kafka)
     try:
-        async with kafka_reader(connection_of(kafka)) as reader:
+        async with log.reader() as reader:
             yield log, reader
     finally:
         await log.close()

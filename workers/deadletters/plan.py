@@ -1,11 +1,11 @@
 """What becomes of each letter in a replay, and what one transaction of it holds. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from topics.record import Outgoing, Record
+from topics.reading import Chunk
+from topics.record import Outgoing
 from workers.deadletters.done import Done, Walk
 from workers.deadletters.letters import Alien, DeadLetter, original, parse
 from workers.deadletters.where import Where
@@ -42,15 +42,6 @@ class Rules:
     max_replays: int
     now_ms: int
     skip_rest: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Records of one partition in the order of their offsets: all there are from `start` up to `end`."""
-
-    start: int
-    end: int
-    records: Sequence[Record]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from dataclasses import dataclass, replace
 from topics.commit_map import UnknownMap
 from topics.errors import LogUnavailable, RecordTooLarge, WriterFenced, WriterLost, missing_topic
 from topics.log import Log, Writer
+from topics.reading import Reader
 from topics.record import Committed, Partition, Position
 from workers.deadletters.done import Done, restored
 from workers.deadletters.plan import Forgetting, Outcome, Rules, Step, plan
-from workers.deadletters.reader import Reader
 from workers.exits import Exit, UserError
 
 ATTEMPTS = 8

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from topics.errors import missing_topic
 from topics.log import Log
+from topics.reading import Reader
 from topics.record import Partition, Position, Record
 from workers.deadletters.listing import Listing
-from workers.deadletters.reader import Reader
 from workers.exits import UserError
 
 

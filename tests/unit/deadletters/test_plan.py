@@ -6,10 +6,11 @@ import pytest
 
 from schemas.verdict import Refusal
 from tests.unit.deadletters.world import NOW_MS, TASK, dead_outgoing, record_of, source_record
+from topics.reading import Chunk
 from topics.record import Outgoing
 from workers.deadletters.done import Done
 from workers.deadletters.letters import parse
-from workers.deadletters.plan import Chunk, Outcome, Rules, decide, plan
+from workers.deadletters.plan import Outcome, Rules, decide, plan
 from workers.deadletters.where import parse_where
 
 RULES = Rules(TASK.name, "in", parse_where(["reason=no_text"]), max_replays=3, now_ms=NOW_MS)

@@ -3,8 +3,9 @@
 from schemas.task import Task
 from schemas.verdict import Refusal, Rejected
 from topics.memory import MemoryCluster
+from topics.memory.reader import MemoryReader
 from topics.record import Outgoing, Partition, Record
-from workers.deadletters.plan import Chunk, Rules
+from workers.deadletters.plan import Rules
 from workers.deadletters.replay import Job, Replay, ends_of, names_of
 from workers.deadletters.where import parse_where
 from workers.routing import Router
@@ -35,25 +36,6 @@ def record_of(outgoing: Outgoing, offset: int = 0, timestamp_ms: int = NOW_MS, p
 
 def source_record(offset: int = 41, key=b"k", value=b"v", headers=(), topic: str = "in") -> Record:
     return Record(Partition(topic, 2), offset, key, value, headers, 1_600_000_000_000)
-
-
-class MemoryReader:
-    """Reads a cluster in memory, a few records at a time."""
-
-    def __init__(self, cluster: MemoryCluster, chunk_records: int = 3) -> None:
-        self._cluster = cluster
-        self._chunk_records = chunk_records
-
-    async def ends(self, partitions):
-        return {p: self._cluster.partition_log(p).last_stable for p in partitions}
-
-    async def read(self, start, end):
-        at = start.offset
-        while at < end:
-            records, reached = self._cluster.partition_log(start.partition).read(at, self._chunk_records)
-            assert reached > at, "nothing can be read here"
-            yield Chunk(at, min(reached, end), [record for record in records if record.offset < end])
-            at = reached
 
 
 class World:

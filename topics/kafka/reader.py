@@ -1,9 +1,9 @@
-"""Reads a topic from any place to its end, committed records only, as nobody's consumer: no group, no commit."""
+"""A reader on Kafka: from any place to a place, committed records only, as nobody's consumer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
@@ -12,29 +12,16 @@ from topics.connection import Connection, client_options
 from topics.errors import LogUnavailable
 from topics.kafka.faults import log_error, why_unreachable
 from topics.kafka.intake import records_of
+from topics.reading import Chunk
 from topics.record import Partition, Position
-from workers.deadletters.plan import Chunk
 
 STALL_SECONDS = 30.0
 _POLL_MS = 500
 CHUNK_RECORDS = 500
 
 
-class Reader(Protocol):
-    """What reading needs of a log."""
-
-    async def ends(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        """Return where each partition ends now for a read_committed reader. Raises topics.errors.LogError."""
-
-    def read(self, start: Position, end: int) -> AsyncIterator[Chunk]:
-        """Give every committed record from `start` up to `end`; one after the other, never two readings at once.
-
-        The chunks follow each other without a gap. Raises topics.errors.LogError.
-        """
-
-
 class KafkaReader:
-    """See `Reader`. Use `kafka_reader` to make one."""
+    """See `topics.reading.Reader`. Use `kafka_reader` to make one."""
 
     def __init__(self, consumer: Any, chunk_records: int) -> None:
         self._consumer = consumer
