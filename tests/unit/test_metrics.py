@@ -9,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from workers.metrics import CallOutcome, Declared, Metrics, Outcome, catalogue, metrics_markdown
+from workers.metrics.declared import declarations
 
 
 def exposed(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -30,8 +31,7 @@ def touch(metric: Counter | Gauge | Histogram) -> None:
 def test_every_metric_of_the_catalogue_is_exposed_under_its_documented_name(declared: Declared) -> None:
     """What the table documents is what a scrape finds, with the labels it says."""
     metrics = Metrics("1.2.3")
-    attribute = next(name for name, value in vars(Metrics).items() if value is declared)
-    metric = getattr(metrics, attribute)
+    metric = getattr(metrics, declared.name)
     touch(metric.labels(*declared.labels) if declared.labels else metric)
     found = [labels for name, labels in exposed(metrics) if name in {declared.exposed, f"{declared.exposed}_count"}]
     assert any({name for name, _ in labels} == set(declared.labels) for labels in found)
@@ -40,10 +40,10 @@ def test_every_metric_of_the_catalogue_is_exposed_under_its_documented_name(decl
 
 def test_the_attribute_and_the_metric_have_one_name() -> None:
     """A reader of a dashboard finds the line of code by searching for the name."""
-    for name, value in vars(Metrics).items():
-        if isinstance(value, Declared):
-            assert value.name == name
-            assert value.help.endswith(".")
+    named = [(name, declared.name) for name, declared in declarations(Metrics)]
+    assert len(named) == len(catalogue()) > 30
+    assert all(attribute == name for attribute, name in named)
+    assert all(declared.help.endswith(".") for _, declared in declarations(Metrics))
 
 
 def test_two_workers_in_one_process_do_not_share_a_registry() -> None:
