@@ -9,7 +9,6 @@ Exit code 1 when a target is missed.
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,13 +16,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tests.public_data import find_public_data
 from tests.quality.answers import Answers, answers_to
 from tests.quality.datasets import SETS
 from tests.quality.resampling import Promised, Resampled, resample
 from workers.commands.table import print_table
 from workers.modelserver.options import DATA
 
-ROOT = Path(__file__).resolve().parents[2]
 CALIBRATED = {"banking77": 0.03, "clinc150": 0.03}  # the greatest calibration error allowed
 HEADS = (
     "SET",
@@ -42,9 +41,7 @@ HEADS = (
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.quality")
-    beside = next((path.parent for path in sorted(ROOT.parent.glob("*/data/banking77"))), None)
-    given = os.environ.get("NANOTRIAGE_TEST_DATA")
-    parser.add_argument("--data", type=Path, default=Path(given) if given else beside)
+    parser.add_argument("--data", type=Path, default=find_public_data())
     parser.add_argument("--set", dest="sets", action="append", choices=list(SETS))
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--records", type=int, default=1_500)

@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import yaml
 from schemas.fields import UNKNOWN, ExtractField, LabelField
 from schemas.patterns import matches
 from schemas.values import parse_value, stands_in
+from tests.public_data import require_public_data
 from workers.taskfiles import load_task, shipped_tasks
 
 DATA = ["banking_support", "card_transactions", "support_tickets"]
@@ -112,13 +112,11 @@ def test_task_files_are_plain_yaml():
 
 def test_the_same_data_gives_the_same_files(tmp_path):
     """The shipped samples are what the script cuts from the published data."""
-    data = os.environ.get("NANOTRIAGE_TEST_DATA")
-    if not data:
-        pytest.skip("set NANOTRIAGE_TEST_DATA to the folder of public labelled data")
+    data = require_public_data()
     for name in DATA:
         (tmp_path / name).mkdir()
     script = Path(__file__).parents[1] / "tools" / "build_tasks.py"
-    subprocess.run([sys.executable, str(script), data, str(tmp_path)], check=True)
+    subprocess.run([sys.executable, str(script), str(data), str(tmp_path)], check=True)
     for name in DATA:
         for file in ("sample.jsonl", "gold.jsonl", "examples.jsonl"):
             assert (tmp_path / name / file).read_bytes() == (load_task(name).path.parent / file).read_bytes()
