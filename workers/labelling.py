@@ -122,7 +122,8 @@ def _learn_size(line: Line, question: Question, result: Answer | Fault, seconds:
     items = len(question.refs)
     match result:
         case Answer(cut=False, usage=usage):
-            line.sizing.answered(Call(question.size, items, usage.input, usage.output), seconds)
+            call = Call(question.size, items, usage.input, usage.output)
+            line.sizing.answered(call, seconds, steady=line.calls.limiter.steady)
         case Answer() | TooBig():
             line.sizing.too_big(items)
         case TryAgain() | Refused() | Broken() | Barred():

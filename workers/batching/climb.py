@@ -3,14 +3,18 @@
 Where no limit of the provider binds, what is scarce is the time of the slots. Larger batches pay the static part less often,
 so the search starts at the largest size and keeps a size as long as a smaller one is not clearly faster: some local models
 slow down more than a batch grows. Now and then it tries the next size up or down, for one round of calls, and moves if that
-was better; after each try in vain it waits twice as long. Only full batches count, because others say nothing of the slots.
+was better; after each try in vain it waits twice as long, and long enough that tries cost less than a hundredth of the calls.
+Only full batches count, because others say nothing of the slots, and only while the number of calls at once rests: both change
+how long a call takes, and two trials at a time would be taken for one another.
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 _ROUND_CALLS = 24
 _FIRST_REST, _LONGEST_REST = 4, 256
 _SMALLER_MUST_GAIN, _LARGER_MAY_LOSE = 1.05, 0.98
+_MOST_LOST = 0.01
 
 
 @dataclass(slots=True)
@@ -36,9 +40,11 @@ class Climb:
         """How many messages a batch should hold now."""
         return self._sizes[self._at]
 
-    def answered(self, items: int, seconds: float) -> None:
-        """Take note of an answered call."""
-        if items != self.size or len(self._sizes) == 1:
+    def answered(self, items: int, seconds: float, *, steady: bool = True) -> None:
+        """Take note of an answered call; not `steady`, another number of calls at once is tried just now."""
+        if not steady:
+            self._at, self._round = self._home, _Round()
+        if items != self.size or len(self._sizes) == 1 or not steady:
             return
         self._round.calls += 1
         self._round.seconds += seconds
@@ -67,5 +73,6 @@ class Climb:
         else:
             self._at = self._home
             self._up = not self._up
-            self._next_rest = min(_LONGEST_REST, 2 * self._next_rest)
+            lost = max(0.0, self._home_speed / speed - 1.0)
+            self._next_rest = min(_LONGEST_REST, max(2 * self._next_rest, ceil(lost / _MOST_LOST)))
             self._rest = self._next_rest

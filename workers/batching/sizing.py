@@ -59,12 +59,12 @@ class Sizing:
         """Return how large a batch may be now; its tokens are those that the messages add."""
         return replace(self._most, max_items=self._items(), max_tokens=self._room)
 
-    def answered(self, call: Call, seconds: float) -> None:
-        """Learn from a call that was answered in this time."""
+    def answered(self, call: Call, seconds: float, *, steady: bool = True) -> None:
+        """Learn from a call that was answered in this time; not `steady`, another number of calls at once is being tried."""
         if call.items >= self._items():
             self._bearable = min(self._most.max_items, self._bearable + _COME_BACK)
         self._cost.learn(call)
-        self._climb.answered(call.items, seconds)
+        self._climb.answered(call.items, seconds, steady=steady)
         room = self._room_now()
         if abs(room - self._room) > _HYSTERESIS * self._room:
             self._room = room

@@ -64,6 +64,11 @@ class Account:
         return self._concurrency.limit
 
     @property
+    def steady(self) -> bool:
+        """Whether that number is not being tried out just now."""
+        return self._concurrency.steady
+
+    @property
     def breaker(self) -> BreakerState:
         return self._breaker.state
 
@@ -111,6 +116,7 @@ class Account:
             else:
                 self._retries.first()
             self._in_flight += 1
+            self._concurrency.started(self._in_flight)
             self._latest = max(self._latest, ticket.number)
             admitted.append(ticket)
         return admitted
@@ -168,7 +174,7 @@ class Account:
         self._breaker.answered()
         if ticket.again:
             self._retries.answered_again()
-        self._concurrency.ended(tokens, now, in_flight=self._in_flight)
+        self._concurrency.ended(tokens, now)
         self._settle(ticket, tokens, now)
 
     def _settle(self, ticket: Ticket, used: int, now: float) -> None:

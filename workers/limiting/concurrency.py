@@ -7,11 +7,14 @@ faster, less if nothing is lost against the best rate seen; a local server is so
 queue would only add latency. Refusals without a known limit, and faults in a tenth of the calls, cut the number by three tenths
 at once and let it grow anew.
 
-Rates are compared only over spans in which this number was what held calls back.
+Rates are compared only over spans in which this number was what held calls back: it was nearly reached within the last so many
+answers. How many are under way when one ends does not tell, since answers come in bursts. A trial in vain costs throughput, so
+it ends as soon as it is clearly worse, and the pause after it keeps what trials cost below a hundredth.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import ceil
 
 _START = 16
 _GROW, _MORE, _LESS, _CUT = 1.5, 1.25, 0.75, 0.7
@@ -19,7 +22,10 @@ _WORTH = 0.25  # growing by half must bring an eighth
 _FASTER, _AS_FAST = 1.04, 0.95
 _FADE = 0.99  # of the best rate, with each trial
 _SPAN = 16
+_NEARLY = 0.75
 _FIRST_PAUSE, _LONGEST_PAUSE = 4, 64  # spans between two trials in a direction
+_CLEARLY_WORSE, _MOST_LOST = 0.85, 0.01  # of the rate held; share of the calls
+_IN_PROPORTION = 0.75  # of what growing could bring: nothing queues at the server
 _MEMORY, _TOO_FAULTY = 20, 0.1  # calls; share
 
 
@@ -49,8 +55,10 @@ class _Trials:
     def __post_init__(self) -> None:
         self.left = self.pause
 
-    def judged(self, *, kept: bool) -> None:
-        self.pause = 2 if kept else min(_LONGEST_PAUSE, max(_FIRST_PAUSE, self.pause * 2))
+    def judged(self, *, kept: bool, lost_spans: float) -> None:
+        """Plan the next trial, after one that cost so much."""
+        longer = max(_FIRST_PAUSE, self.pause * 2, ceil(lost_spans / _MOST_LOST))
+        self.pause = 2 if kept else min(_LONGEST_PAUSE, longer)
         self.left = self.pause
 
 
@@ -69,13 +77,25 @@ class Concurrency:
         self._faulty = 0.0
         self._cut_at = 0
         self._span = _Span(skip=0)
+        self._since_full = 0  # answers since the number was nearly reached
 
-    def ended(self, tokens: int, now: float, *, in_flight: int) -> None:
-        """Note an answer. `in_flight` counts the calls under way, this one included."""
+    @property
+    def steady(self) -> bool:
+        """Whether no other number is tried just now: what else depends on it may be compared."""
+        return not self._adaptive or self._phase is _Phase.HOLD
+
+    def started(self, in_flight: int) -> None:
+        """Note how many calls are under way, one that starts now included."""
+        if in_flight >= _NEARLY * self.limit:
+            self._since_full = 0
+
+    def ended(self, tokens: int, now: float) -> None:
+        """Note an answer."""
         self._faulty -= self._faulty / _MEMORY
         if not self._adaptive:
             return
-        if in_flight < 0.75 * self.limit:
+        self._since_full += 1
+        if self._since_full > self.limit:
             self.held_otherwise()
             return
         span = self._span
@@ -88,8 +108,7 @@ class Concurrency:
             return
         span.calls += 1
         span.tokens += tokens
-        least = max(_SPAN, 2 * self.limit) * (2 if self._phase is _Phase.TRY else 1)
-        if span.calls >= least and now > span.began:
+        if span.calls % _least_calls(self.limit) == 0 and now > span.began:
             self._decide(span.tokens / (now - span.began))
 
     def held_otherwise(self) -> None:
@@ -123,18 +142,24 @@ class Concurrency:
         if self._before is not None:
             limit, slower = self._before
             if rate < slower * (1 + _WORTH * (self.limit / limit - 1)):
-                self._settle(limit)
+                self._settle(limit, less_after=1)
                 return
         if self.limit == self._most:
-            self._settle(self.limit)
+            self._settle(self.limit, less_after=_LONGEST_PAUSE if self._grew_in_proportion(rate) else 1)
             return
         self._before = (self.limit, rate)
         self._set(max(self.limit + 1, int(self.limit * _GROW)))
 
-    def _settle(self, limit: int) -> None:
-        """Hold a number beyond which growing did not pay: fewer may do as well, more would not."""
+    def _grew_in_proportion(self, rate: float) -> bool:
+        if self._before is None:
+            return False
+        limit, slower = self._before
+        return rate >= slower * (1 + _IN_PROPORTION * (self.limit / limit - 1))
+
+    def _settle(self, limit: int, less_after: int) -> None:
+        """Hold a number beyond which growing did not pay, or may not go: fewer may do as well."""
         self._phase, self._held = _Phase.HOLD, []
-        self._more, self._less = _Trials(_FIRST_PAUSE), _Trials(1)
+        self._more, self._less = _Trials(_FIRST_PAUSE), _Trials(less_after)
         self._set(limit)
 
     def _hold(self, rate: float) -> None:
@@ -154,12 +179,20 @@ class Concurrency:
         if self._before is None:
             raise RuntimeError("a trial has something to be compared with")
         limit, held = self._before
-        upward = self.limit > limit
+        upward, calls, span = self.limit > limit, self._span.calls, _least_calls(self.limit)
+        if calls < 2 * span and rate >= held * _CLEARLY_WORSE:
+            return  # a closer look
         kept = rate >= held * _FASTER if upward else rate >= max(held, self._best) * _AS_FAST
-        (self._more if upward else self._less).judged(kept=kept)
+        lost = max(0.0, held / max(rate, 1e-6) - 1.0) * (self.limit + calls) / span
+        (self._more if upward else self._less).judged(kept=kept, lost_spans=lost)
         self._phase, self._held = _Phase.HOLD, []
         self._set(self.limit if kept else limit)
 
     def _set(self, limit: int) -> None:
         self.limit = max(1, min(self._most, limit))
-        self._span = _Span(skip=self.limit)
+        self._span, self._since_full = _Span(skip=self.limit), 0
+
+
+def _least_calls(limit: int) -> int:
+    """Return over how many calls a rate is measured at least."""
+    return max(_SPAN, 2 * limit)

@@ -31,6 +31,11 @@ class Limiter:
         return self._account.most_in_flight
 
     @property
+    def steady(self) -> bool:
+        """Whether that number is not being tried out just now."""
+        return self._account.steady
+
+    @property
     def breaker(self) -> BreakerState:
         return self._account.breaker
 

@@ -140,3 +140,22 @@ def test_the_size_stays_within_its_bounds(most, seconds):
     for taken in seconds:
         climb.answered(climb.size, taken)
         assert 1 <= climb.size <= most
+
+
+def test_sizes_tried_in_vain_cost_less_than_a_hundredth():
+    """Of a model that takes as long for many messages as for one."""
+    start, _ = climbed(PER_SECOND["flat"], 16, 200)
+    _, speed = climbed(PER_SECOND["flat"], 16, 10_000, start=start)
+    assert speed >= 0.99 * 16 / PER_SECOND["flat"](16)
+
+
+def test_calls_made_while_their_number_is_tried_teach_nothing_of_the_size():
+    """They take longer or shorter for another reason, and a trial that they fall into is made again."""
+    climb = Climb(16)
+    for _ in range(10_000):
+        climb.answered(climb.size, 1.0, steady=False)
+    assert climb.size == 16
+    while climb.size == 16:
+        climb.answered(16, 1.0)
+    climb.answered(8, 0.1, steady=False)
+    assert climb.size == 16

@@ -72,6 +72,16 @@ def test_a_server_without_a_knee_is_used_in_full(most):
     run_virtually(main())
 
 
+def test_trials_in_vain_cost_less_than_a_hundredth():
+    """Of a server that answers as fast to many as to few, over ten minutes."""
+
+    async def main():
+        rate, _ = await load(limiter_of(most=32, adaptive=True), Server(lambda _: 0.3), 32, 600)
+        assert rate >= 0.99 * 32 / 0.3
+
+    run_virtually(main())
+
+
 def test_a_server_that_batches_is_not_taken_for_a_crowded_one():
     """Its latency grows with the load, and its rate too: the rate decides."""
 
