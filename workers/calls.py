@@ -82,7 +82,7 @@ class Permit:
         running = [first]
         try:
             await asyncio.wait(running, timeout=slow)
-            if not first.done() and (ticket := calls.limiter.hedge(self.ticket.tokens)) is not None:
+            if not first.done() and (ticket := calls.limiter.hedge(self.ticket)) is not None:
                 running.append(self._start(question, ticket))
             won = await _first_answered(running)
         finally:

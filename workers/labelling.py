@@ -69,12 +69,9 @@ class Labelling:
             repair = line.repair and part.tries == 0
             match settle(line.judge, entry.message.text, reading, answer.model, repair=repair):
                 case Again(why=why, wrong=wrong, best=best):
-                    kept = entry.kept
-                    if best is not None:
-                        event = line.router.answered(best, entry.record, entry.message, by, place=place, attempts=tries)
-                        kept = Kept(best, event)
+                    kept = entry.kept if best is None else Kept(best, by, place, tries)
                     self._watch.unread(line.task.name, why)
-                    unread.append(entry._replace(wrong=wrong, kept=kept))
+                    unread.append(self._settling.waits_on(entry._replace(wrong=wrong, kept=kept)))
                 case verdict:
                     event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=tries)
                     self._settling.publish(line, entry, verdict, event)

@@ -9,7 +9,7 @@ from schemas.message import Message
 from schemas.task import Task
 from schemas.verdict import Escalated
 from topics.codec import Codec
-from topics.record import Outgoing, Receipt, Record
+from topics.record import Receipt, Record
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.sizing import Sizing
@@ -18,14 +18,16 @@ from workers.calls import Calls
 from workers.judging.answers import AnswerReader
 from workers.judging.verdicts import Judge
 from workers.patience import Patience
-from workers.routing import Router
+from workers.routing import AnsweredBy, Router
 
 
 class Kept(NamedTuple):
-    """The last answer about a message that was read but not good enough: published if nothing better comes."""
+    """The last answer about a message that was read but not good enough, and whose: published if nothing better comes."""
 
     verdict: Escalated
-    event: Outgoing
+    by: AnsweredBy
+    place: int
+    attempts: int
 
 
 class Entry(NamedTuple):

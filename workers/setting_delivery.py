@@ -13,7 +13,7 @@ from workers.setting_base import Section
 class _Delivery(Section):
     """What both promises need."""
 
-    commit_seconds: float = Field(default=0.2, gt=0, le=30, description="pause between two commits of a partition")
+    commit_seconds: float = Field(default=0.2, gt=0, le=30, description="pause between two commits of a partition under load")
     order: Literal["key", "partition", "none"] = Field(
         default="key", description="whose events keep the order of their messages"
     )

@@ -11,7 +11,7 @@ from schemas.verdict import Doubt, Escalated, FieldResult, Reason, Rejected, Ver
 from topics.record import Outgoing, Receipt
 from topics.source import Arrival, Source
 from workers.clocks import Clocks
-from workers.line import Entry, Line, Part
+from workers.line import Entry, Kept, Line, Part
 from workers.routing import AnsweredBy
 from workers.watch import Watch
 
@@ -29,6 +29,12 @@ class Settling:
         """Remember a message that is to be asked about."""
         self._waiting[entry.receipt] = entry
 
+    def waits_on(self, entry: Entry) -> Entry:
+        """Remember what is known by now of a message that is to be asked about again."""
+        if entry.receipt in self._waiting:
+            self._waiting[entry.receipt] = entry
+        return entry
+
     def still_owed(self, part: Part) -> Part:
         """Leave out entries of partitions that were taken away meanwhile: their new owner asks for itself."""
         entries = []
@@ -40,23 +46,29 @@ class Settling:
         return replace(part, entries=entries)
 
     def give_up_stragglers(self, lines: Mapping[str, Line]) -> None:
-        """Escalate a message that alone holds thousands of others up; its answer, should it come, settles nothing."""
+        """Escalate a message that alone holds thousands of others up, with the last answer that could be read.
+
+        A better one, should it come, settles nothing.
+        """
         for receipt in self._source.stragglers():
             entry = self._waiting.get(receipt)
             if entry is None:
                 continue
             line = lines[receipt.partition.topic]
-            unknown = {name: FieldResult(None) for name in line.task.fields}
-            verdict = Escalated(unknown, (Reason(Doubt.UNANSWERED, None),))
-            event = line.router.answered(verdict, entry.record, entry.message, _asked(line), place=0, attempts=1)
-            self.publish(line, entry, verdict, event)
+            unanswered = Reason(Doubt.UNANSWERED, None)
+            if (kept := entry.kept) is None:
+                unknown = {name: FieldResult(None) for name in line.task.fields}
+                kept = Kept(Escalated(unknown, (unanswered,)), _asked(line), place=0, attempts=1)
+            else:
+                kept = kept._replace(verdict=replace(kept.verdict, reasons=(unanswered, *kept.verdict.reasons)))
+            self._publish_kept(line, entry, kept)
 
     def give_up(self, line: Line, entry: Entry, rejected: Rejected, *, attempts: int) -> None:
         """Escalate with the last answer that could be read, however imperfect; reject what never had one."""
         if entry.kept is None:
             self.reject(line, entry, rejected, attempts=attempts)
             return
-        self.publish(line, entry, entry.kept.verdict, entry.kept.event)
+        self._publish_kept(line, entry, entry.kept)
         line.brake.answered(entry.receipt.partition)
 
     def reject(self, line: Line, owed: Arrival | Entry, rejected: Rejected, *, attempts: int) -> None:
@@ -67,6 +79,11 @@ class Settling:
             return
         by = _asked(line) if attempts else None
         self.publish(line, owed, rejected, line.router.dead(rejected, owed.record, attempts=attempts, by=by))
+
+    def _publish_kept(self, line: Line, entry: Entry, kept: Kept) -> None:
+        verdict, by, place, attempts = kept
+        event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
+        self.publish(line, entry, verdict, event)
 
     def publish(self, line: Line, owed: Arrival | Entry, verdict: Verdict, event: Outgoing) -> None:
         """Event -> the partition's lane, which publishes it with the Position, in one transaction."""

@@ -4,6 +4,7 @@ The fake that unit tests use and the client that runs in production pass one sui
 """
 
 import asyncio
+import gzip
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from schemas.verdict import SignalKind
 from tests.fakes.scripted_model import ScriptedModel
 from tests.helpers import call_of
 from workers.asking.model import Answer, Barred, Broken, Call, Refused, TooBig, TryAgain, Unclear
-from workers.asking.openai_model import Endpoint, OpenAIModel
+from workers.asking.openai_model import MOST_BYTES, Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect, Prompt
 from workers.judging.reading import Read, Reader
 from workers.taskfiles import load_task, shipped_tasks
@@ -120,6 +121,26 @@ async def drip(request):
 
 async def bad_gzip(_request):
     return web.Response(body=b"not gzip", headers={"Content-Encoding": "gzip"})
+
+
+def packed(raw, encoding):
+    """A body that is packed; a thousand times smaller than what it unpacks to, if it is all alike."""
+
+    async def handler(_request):
+        return web.Response(body=raw, headers={"Content-Encoding": encoding, "Content-Type": "application/json"})
+
+    return handler
+
+
+async def packed_well(_request):
+    return await packed(gzip.compress(orjson.dumps(await well(question_of()))), "gzip")(_request)
+
+
+async def endless(request):
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b" " * 65_536)
 
 
 @dataclass
@@ -230,7 +251,7 @@ FAULTS = {
     "quota": (refused_with(429, "insufficient_quota"), Barred),
     "bad key": (refused_with(401), Barred),
     "no such model": (refused_with(404, "model_not_found"), Barred),
-    "too long": (refused_with(400, "context_length_exceeded"), TooBig),
+    "too long a question": (refused_with(400, "context_length_exceeded"), TooBig),
     "bad request": (refused_with(400), Unclear),
     "forbidden": (refused_with(403), Unclear),
     "redirect": (redirect, Unclear),
@@ -244,6 +265,12 @@ FAULTS = {
     "reset in the middle": (reset_in_the_middle, TryAgain),
     "short body": (short_body, TryAgain),
     "bad gzip": (bad_gzip, TryAgain),
+    "a bomb": (packed(gzip.compress(b" " * (MOST_BYTES + 1)), "gzip"), TryAgain),
+    "too long": (endless, TryAgain),
+    "packed otherwise": (packed(b"whatever", "zstd"), TryAgain),
+    "streamed": (body_of(b'data: {"choices":[]}\n\ndata: [DONE]\n\n', "text/event-stream"), Barred),
+    "two choices": (body_of(b'{"choices":[{"message":{"content":"{}"}},{"message":{"content":"{}"}}]}'), Broken),
+    "a tool's call": (completion_with(message={"content": None, "tool_calls": [{}]}), Broken),
 }
 
 
@@ -255,6 +282,26 @@ async def test_every_failure_is_a_fault_after_one_call(handler, kind):
         assert len(server.requests) == 1
         server.handler = None
         assert isinstance(await model.ask(question_of()), Answer)
+
+
+async def test_a_packed_answer_is_unpacked_and_its_connection_used_again():
+    """Bounded reading costs neither what packing saves nor a new connection for each call."""
+    connections = set()
+
+    async def handler(request):
+        connections.add(request.transport)
+        return await packed_well(request)
+
+    async with serving(handler) as server, client(server) as model:
+        for _ in range(3):
+            assert isinstance(await model.ask(question_of()), Answer)
+    assert len(connections) == 1
+
+
+async def test_an_answer_that_is_too_long_is_said_to_be():
+    """Not that nobody answers."""
+    async with serving(endless) as server, client(server) as model:
+        assert await model.ask(question_of()) == TryAgain("the answer is longer than 32 MiB")
 
 
 async def test_retry_after_is_told():

@@ -410,15 +410,18 @@ async def test_commits_in_doubt_lose_and_double_nothing(applied):
     assert order == sorted(order)
 
 
-async def test_a_straggler_is_escalated_before_it_stops_its_partition():
-    """One message without an answer holds thousands up: it is escalated as unanswered, and all end once."""
-    model = ScriptedModel(labels)
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_straggler_is_escalated_before_it_stops_its_partition(answered):
+    """One message without a good answer holds thousands up: it goes out with the imperfect one it has, and all end once."""
+    model = ScriptedModel(lambda text: labels(text) | ({"order_id": "77777"} if text == "cancel 1001" else {}))
     house = House(model, **{"batching.max_items": 16, "model.concurrency": 8, "delivery.order": "none"})
 
     def never(items):
         if not any(item["text"] == "cancel 1001" for item in items):
             return None
-        return TryAgain("never", 10.0) if len(items) == 1 else TooBig("ask it alone")
+        if len(items) == 1:
+            return TryAgain("never", 10.0)
+        return None if answered else TooBig("ask it alone")
 
     model.always = never
     for number in range(1_001, 5_500):
@@ -429,7 +432,10 @@ async def test_a_straggler_is_escalated_before_it_stops_its_partition():
     outcomes = house.outcomes()
     assert all(len(topics) == 1 for topics in outcomes.values())
     (late,) = house.events("escalated")
-    assert orjson.loads(late.value)["reasons"] == [{"reason": "unanswered", "field": None, "detail": ""}]
+    event = orjson.loads(late.value)
+    reasons = [(reason["reason"], reason["field"]) for reason in event["reasons"]]
+    assert reasons == [("unanswered", None), *([("not_grounded", "order_id")] if answered else [])]
+    assert event["fields"]["intent"]["value"] == ("cancel" if answered else None)
 
 
 async def test_an_urgent_message_and_another_tenants_overtake_a_flood():

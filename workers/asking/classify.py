@@ -1,11 +1,12 @@
 """What an HTTP response of an OpenAI-compatible route means. Pure: status, headers and bytes in, Answer or Fault out.
 
 Decided by `error.code` before status: a spent quota is a 429 too, but waiting does not help. A 200 can be wrong in many
-ways (HTML, truncated JSON, an error object, no choices); each is a Fault. A body that is no JSON at all comes from something
-between us and the model, so it is the provider's, not the messages'.
+ways (HTML, truncated JSON, a stream, an error object, no choice or two, a tool's call); each is a Fault. A body that is no
+JSON at all comes from something between us and the model, so it is the provider's, not the messages'.
 """
 
 import email.utils
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, assert_never
@@ -32,6 +33,7 @@ _LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_r
 _MAX_DETAIL = 200
 _MAX_CODE = 80
 
+_CONSTANTS = {"-Infinity": -9999.0}  # a log-probability of nothing, as OpenAI writes it; the others are not told
 _OK, _UNAUTHORIZED, _NO_CREDIT, _NOT_FOUND = 200, 401, 402, 404
 _TIMEOUT, _CONFLICT, _TOO_LARGE, _TOO_EARLY, _TOO_MANY = 408, 409, 413, 425, 429
 _SERVER, _UNAVAILABLE = 500, 503
@@ -44,20 +46,39 @@ def classify(
     status: int, headers: Mapping[str, str], body: bytes, now: float, call: Call = _COMPLETION
 ) -> Answer | Fault | Unclear:
     """Return what the response to the call means. `now` is seconds since the epoch, for a Retry-After that is a date."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        parsed = None
+    parsed = _parse(body)
     if status == _OK:
         if not isinstance(parsed, dict):
-            return TryAgain("the route answered 200 with a body that is not a JSON object")
+            return _not_an_object(body)
         if error := _error_of(parsed):
+            return _fault(_status_inside(error), headers, error, now)
+        if error := _error_of_choice(parsed):
             return _fault(_status_inside(error), headers, error, now)
         answer = _answer(parsed, headers, call)
         return replace(answer, allowances=read_allowances(headers, now)) if isinstance(answer, Answer) else answer
     if call.wire is not Wire.CHAT and status in _NO_ROUTE:
         return Barred(f"the endpoint has no {call.wire} for this model (HTTP {status}): set model.backend to chat or auto")
     return _fault(status, headers, _error_of(parsed), now)
+
+
+def _parse(body: bytes) -> Any:
+    """Return the body's JSON, None where it is none. Servers in Python write NaN and Infinity, which no standard knows."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        if b"NaN" not in body and b"Infinity" not in body:
+            return None
+    try:
+        return orjson.loads(orjson.dumps(json.loads(body, parse_constant=_CONSTANTS.get)))
+    except (ValueError, TypeError, RecursionError):  # the way back refuses what only Python reads, such as half a surrogate
+        return None
+
+
+def _not_an_object(body: bytes) -> Fault:
+    start = body[:64].lstrip()
+    if start.startswith((b"data:", b"event:", b": ")):
+        return Barred("the route streams its answers although no stream was asked for: use a base URL that does not")
+    return TryAgain("the route answered 200 with a body that is not a JSON object")
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
@@ -74,11 +95,17 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _error_of(parsed: Any) -> Mapping[str, Any]:
-    """Return the error object of a body, empty without one; some servers write its sentence alone."""
+    """Return the error object of a body or a choice, empty without one; some servers write its sentence alone."""
     error = parsed.get("error") if isinstance(parsed, dict) else None
     if isinstance(error, str) and error:
         return {"message": error}
     return error if isinstance(error, dict) else {}
+
+
+def _error_of_choice(parsed: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the error that stands in the first choice: OpenRouter's, of a provider that died while it answered."""
+    choices = parsed.get("choices")
+    return _error_of(choices[0]) if isinstance(choices, list) and choices else {}
 
 
 def _fault(status: int, headers: Mapping[str, str], error: Mapping[str, Any], now: float) -> Fault | Unclear:
@@ -136,6 +163,8 @@ def _answer(parsed: Mapping[str, Any], headers: Mapping[str, str], call: Call) -
 
 def _completion(parsed: Mapping[str, Any], request_id: str) -> Answer | Fault:
     choices = parsed.get("choices")
+    if isinstance(choices, list) and len(choices) > 1:
+        return Broken(f"the route answered 200 with {len(choices)} choices, and one was asked for")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
@@ -147,7 +176,8 @@ def _completion(parsed: Mapping[str, Any], request_id: str) -> Answer | Fault:
         return Refused("the provider's content filter stopped the answer")
     content = message.get("content")
     if not isinstance(content, str):
-        return Broken("the route answered 200 without content")
+        called = message.get("tool_calls") or message.get("function_call")
+        return Broken("the model called a tool that it was not given" if called else "the route answered 200 without content")
     return Answer(
         content=content,
         cut=finish == "length",

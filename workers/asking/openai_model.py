@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 import openai
@@ -16,6 +17,11 @@ import openai
 from workers.asking.classify import classify
 from workers.asking.model import Answer, Barred, Call, Fault, TryAgain, Unclear
 
+MOST_BYTES = 32 * 1024 * 1024
+"""Bytes of an answer at most, unpacked: 256 items with log-probabilities take a fifth of it."""
+
+_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
+_OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 _NO_KEY = "none"  # the package insists on one; a local endpoint ignores it
 
 
@@ -51,7 +57,7 @@ class OpenAIModel:
             webhook_secret="",
             max_retries=0,
             timeout=timeout,
-            http_client=openai.DefaultAioHttpClient(limits=limits, timeout=timeout, follow_redirects=False),
+            http_client=_Http(limits=limits, timeout=timeout, follow_redirects=False),
         )
 
     async def ask(self, call: Call) -> Answer | Fault | Unclear:
@@ -67,6 +73,8 @@ class OpenAIModel:
             response = error.response
         except TimeoutError:
             return TryAgain(f"no answer within {seconds:g} s")
+        except _UnreadableError as error:
+            return TryAgain(str(error))
         except openai.APIConnectionError as error:  # the aiohttp transport calls a refused connection a time-out, too
             return TryAgain(f"no connection to the model: {_cause(error)}")
         except Exception as error:  # noqa: BLE001  # the contract is to never raise, and three packages lie below
@@ -75,6 +83,31 @@ class OpenAIModel:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+class _UnreadableError(Exception):
+    """The body of an answer is too long, or packed as nobody asked for."""
+
+
+class _Http(openai.DefaultAioHttpClient):
+    """Reads every answer itself, so that none is longer than `MOST_BYTES`, however well it was packed."""
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:  # noqa: ARG002 (never streams)
+        """Return the answer with its body read. Raises _UnreadableError, and what the package raises."""
+        response = await super().send(request, stream=True, **options)
+        try:
+            encoding = response.headers.get("content-encoding", "").lower()
+            if encoding not in _ENCODINGS:
+                raise _UnreadableError(f"the answer is packed with {encoding[:20]}, which was not asked for")
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise _UnreadableError(f"the answer is longer than {MOST_BYTES // 1024 // 1024} MiB")
+        finally:
+            await response.aclose()
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_THE_WAY]
+        return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=request)
 
 
 class _Client(openai.AsyncOpenAI):
@@ -87,6 +120,7 @@ class _Client(openai.AsyncOpenAI):
     def default_headers(self) -> dict[str, str | openai.Omit]:
         headers: dict[str, str | openai.Omit] = {
             "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
             "Content-Type": "application/json",
             "User-Agent": self.user_agent,
         }

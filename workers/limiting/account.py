@@ -125,12 +125,13 @@ class Account:
         """Return after how long a call may be asked a second time; None is never."""
         return self._hedging.after_seconds()
 
-    def hedge(self, tokens: int, now: float) -> Ticket | None:
-        """Admit a second call beside a slow one, at once or not at all: only if nobody waits and twice as much would do."""
-        scarce = self._requests.wait_seconds(2, now) > 0 or self._tokens.wait_seconds(2 * tokens, now) > 0
+    def hedge(self, slow: Ticket, now: float) -> Ticket | None:
+        """Admit the slow call a second time, at once or not at all: only if nobody waits and twice as much would do."""
+        requests, tokens = slow.requests, slow.tokens
+        scarce = self._requests.wait_seconds(2 * requests, now) > 0 or self._tokens.wait_seconds(2 * tokens, now) > 0
         if self.waiting or scarce or self._breaker.state is not BreakerState.CLOSED or not self._hedging.earned():
             return None
-        ticket = self.enter(tokens)
+        ticket = self.enter(tokens, requests)
         if self.admit(now) != [ticket]:
             self.leave(ticket)
             return None

@@ -81,9 +81,9 @@ class Limiter:
         """Return after how long a call may be asked a second time; None is never."""
         return self._account.slow_seconds()
 
-    def hedge(self, tokens: int) -> Ticket | None:
-        """Return leave for a second call beside a slow one, or None; it owes one `report`."""
-        return self._account.hedge(tokens, self._clock())
+    def hedge(self, slow: Ticket) -> Ticket | None:
+        """Return leave to make the slow call a second time, of as many requests and tokens, or None; it owes one `report`."""
+        return self._account.hedge(slow, self._clock())
 
     def report(self, ticket: Ticket, outcome: Outcome) -> None:
         """Say what became of an admitted call."""

@@ -78,6 +78,9 @@ def test_a_200_that_is_no_json_object_is_the_providers_fault(body):
         choice(message="text"),
         choice(message={"content": None}),
         choice(message={"content": [{"type": "text", "text": "{}"}]}),
+        completion(choices=completion()["choices"] * 2),
+        choice(message={"content": None, "tool_calls": [{"type": "function"}]}, finish_reason="tool_calls"),
+        choice(message={"content": None, "function_call": {"name": "label"}}, finish_reason="function_call"),
     ],
 )
 def test_a_200_without_content_is_broken(body):
@@ -85,9 +88,42 @@ def test_a_200_without_content_is_broken(body):
     assert isinstance(meaning(body), Broken)
 
 
+STREAM = b'data: {"choices":[{"delta":{"content":"{}"}}]}\n\ndata: [DONE]\n\n'
+
+
+@pytest.mark.parametrize("body", [STREAM, b"\n" + STREAM, b"event: message\n" + STREAM, b": keep-alive\n\n" + STREAM])
+def test_a_stream_that_nobody_asked_for_stops_the_intake(body):
+    """No later answer would be whole either, so asking again for ever helps nobody."""
+    assert isinstance(meaning(body), Barred)
+
+
+def test_numbers_that_no_standard_knows_spoil_only_what_they_count():
+    """Servers in Python write NaN and Infinity: the counts are unknown then, and the answer is as good as any."""
+    spoilt = orjson.dumps(completion()).replace(b":100", b":NaN").replace(b":7,", b":Infinity,").replace(b":64", b":-Infinity")
+    assert meaning(spoilt) == Answer("{}", False, (), Usage(), "nano", "chatcmpl-1")
+    half = orjson.dumps(choice(message={"content": "X"})).replace(b'"X"', b'"\\ud83d NaN"')
+    assert isinstance(meaning(half), TryAgain)
+    assert isinstance(meaning(b'{"NaN":' * 100_000), TryAgain)
+
+
+def test_a_logprob_of_minus_infinity_is_one_of_nothing():
+    """As OpenAI writes it, -9999: who uses it finds it impossible, and the tokens beside it stay."""
+    row = {"token": "A", "logprob": 0.0, "top_logprobs": [{"token": "A", "logprob": 0.0}, {"token": "B", "logprob": 123456}]}
+    spoilt = orjson.dumps(choice(logprobs={"content": [row]})).replace(b"123456", b"-Infinity")
+    assert meaning(spoilt).tokens == [Token(b"A", 0.0, [(b"A", 0.0), (b"B", -9999.0)])]
+
+
+def test_a_good_answer_needs_no_name_of_its_own():
+    """Neither a request id nor a model's name nor counts: they are unknown then."""
+    bare = {key: value for key, value in completion().items() if key == "choices"}
+    assert meaning(bare) == Answer("{}", False, (), Usage(), "", "")
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
+        (choice(**error("provider died in the middle", code=502)), TryAgain),
+        (choice(**error("filtered", code="content_filter")), Refused),
         (error("upstream failed", code=502), TryAgain),
         (error("slow down", code=429), TryAgain),
         (error("no status"), TryAgain),

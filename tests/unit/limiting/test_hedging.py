@@ -89,6 +89,21 @@ def test_the_tokens_of_a_loser_are_counted_and_its_place_is_freed():
     run_virtually(main())
 
 
+def test_a_question_of_several_requests_is_made_again_as_so_many():
+    """What a hedge reserves is what it sends: labels and values by routes of their own are a call for each message and one."""
+
+    async def main():
+        limiter = limiter_of(Known(3_000, None), hedge_share=0.1)  # ten requests at once
+        await many(limiter, Unlucky(bad=0.0), 30)
+        await asyncio.sleep(1)
+        slow = await limiter.enter(100, 5)
+        assert limiter.hedge(slow) is None  # five are taken, and twice five is more than the other five
+        await asyncio.sleep(1)
+        assert limiter.hedge(slow).requests == 5
+
+    run_virtually(main())
+
+
 @pytest.mark.parametrize("scarce", ["tokens", "places"])
 def test_nobody_is_hedged_while_limits_are_scarce(scarce):
     """A second call must not take what a first one waits for."""
