@@ -110,5 +110,8 @@ class Log(Protocol):
     async def cluster_id(self) -> str:
         """Return the cluster's id. Raises LogUnavailable or LogRefused."""
 
+    async def metadata_version(self) -> int | None:
+        """Return the cluster's feature level (KIP-584), None where it tells none. Raises LogUnavailable or LogRefused."""
+
     async def close(self) -> None:
         """Wait a bounded time for discarded writers and close every connection."""

@@ -11,7 +11,9 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, EndTxnRequest, TxnOffsetCommitRequest
 
 from tests.contracts.log_suite import KafkaBench, Member, new_name
+from topics.broker_features import release_of
 from topics.connection import Connection, Plaintext, Sasl, Secret
+from topics.embedded.runtime import kafka_version
 from topics.errors import LogRefused, LogUnavailable, RecordTooLarge, WriterLost
 from topics.kafka import IntakeTimings, KafkaLog, WriterSettings, quiet_aiokafka
 from topics.provision import Create, Differs, Fine, Grow, WantedTopic, apply, plan, read_topics
@@ -117,6 +119,14 @@ async def test_credentials_a_broker_does_not_take_are_refused_in_a_sentence(kafk
     await log.close()
 
 
+@pytest.mark.broker
+async def test_the_release_a_cluster_works_at_is_known(kafka):
+    """The embedded Kafka says by its feature level what it is."""
+    log = KafkaLog(Connection(kafka.bootstrap))
+    assert release_of(await log.metadata_version()) == kafka_version().rpartition(".")[0]
+    await log.close()
+
+
 async def test_nobody_listening_is_an_outage(nobody):
     """When no broker can be reached every part says LogUnavailable at once, naming the address."""
     log = KafkaLog(nobody)
@@ -124,6 +134,7 @@ async def test_nobody_listening_is_an_outage(nobody):
     started = time.monotonic()
     for attempt in (
         log.cluster_id(),
+        log.metadata_version(),
         log.partitions("t"),
         log.committed("g", Partition("t", 0)),
         writer.open(),

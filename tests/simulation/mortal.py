@@ -57,6 +57,9 @@ class MortalLog:
     async def cluster_id(self):
         return await self._with_life(self._log.cluster_id)
 
+    async def metadata_version(self):
+        return await self._with_life(self._log.metadata_version)
+
     async def close(self):
         await self._log.close()
 

@@ -48,6 +48,9 @@ class FakeLog:
             raise LogUnavailable("no broker can be reached")
         return "abc"
 
+    async def metadata_version(self) -> int | None:
+        return 27
+
     async def partitions(self, topic: str) -> list[Partition]:
         return [Partition(topic, number) for number in range(self.topics.get(topic, 0))]
 
@@ -71,6 +74,7 @@ async def test_a_healthy_cluster_is_all_ok_and_its_writer_let_go(task) -> None:
     checks = await check_broker(log, Settings(), {"mine.yaml": task})
     assert {check.verdict for check in checks} == {"ok"}
     assert log.made.discarded
+    assert {check.name: check.found for check in checks}["broker release"] == "Kafka 4.1, by metadata.version 27"
 
 
 async def test_a_missing_topic_fails_with_the_command_that_makes_it(task) -> None:
@@ -89,7 +93,7 @@ async def test_without_a_broker_only_the_broker_fails() -> None:
 async def test_a_denied_transaction_fails_with_the_grant_it_needs() -> None:
     """Exactly once needs the right to transactional ids."""
     log = FakeLog({}, refusal=LogRefused("the transactional id is denied"))
-    (_, denied) = await check_broker(log, Settings(), {})
+    (_, _, denied) = await check_broker(log, Settings(), {})
     assert (denied.verdict, denied.next) == (
         "fail",
         "grant WRITE and DESCRIBE on transactional ids that begin with nanotriage.",

@@ -164,6 +164,7 @@ async def test_a_cluster_that_is_down_refuses_and_answers_nothing(cluster):
         log.earliest(IN),
         log.partitions("in"),
         log.cluster_id(),
+        log.metadata_version(),
         log.writer("u", "g").open(),
     ):
         with pytest.raises(LogUnavailable):

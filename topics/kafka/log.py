@@ -57,6 +57,9 @@ class KafkaLog:
     async def cluster_id(self) -> str:
         return await self._questions.cluster_id()
 
+    async def metadata_version(self) -> int | None:
+        return await self._questions.metadata_version()
+
     async def close(self) -> None:
         self._producers.close()
         self._reaper.take(self._questions.close())

@@ -13,6 +13,7 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
+from topics.broker_features import METADATA_VERSION, BrokerFeatures, finalized_level
 from topics.connection import Connection, client_options
 from topics.errors import LogError, LogUnavailable, WriterFenced
 from topics.kafka.faults import log_error, refusal, why_unreachable
@@ -74,6 +75,15 @@ class Questions:
             return (await _metadata(client, [])).cluster_id or NotYet("the broker names no cluster id")
 
         return await self._ask(ask, "reading the cluster id")
+
+    async def metadata_version(self) -> int | None:
+        async def ask(client: AIOKafkaClient) -> int | None:
+            try:
+                return finalized_level(await client.send(_any_node(client), BrokerFeatures()), METADATA_VERSION)
+            except NotImplementedError:  # the broker speaks no version that tells
+                return None
+
+        return await self._ask(ask, "reading the cluster's features")
 
     async def earliest(self, partition: Partition) -> Position:
         async def ask(client: AIOKafkaClient) -> Position | NotYet:

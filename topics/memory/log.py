@@ -53,6 +53,10 @@ class MemoryLog:
         await self._reach()
         return self._cluster.name
 
+    async def metadata_version(self) -> int | None:
+        await self._reach()
+        return None
+
     async def close(self) -> None:
         """Nothing is held open."""
 

@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 
 from schemas.task import Task
+from topics.broker_features import release_of
 from topics.errors import LogError
 from topics.log import Log
 from workers.calibrationfiles import read_calibration
@@ -79,14 +80,25 @@ async def check_broker(log: Log, settings: Settings, tasks: Mapping[str, Task]) 
     """The cluster, the topics of the tasks (by reference), and whether we may open a transaction."""
     try:
         kafka_password(settings.kafka)
-        cluster = await log.cluster_id()
+        cluster, level = await log.cluster_id(), await log.metadata_version()
     except SettingsRefused as error:
         return [Check("broker", "fail", str(error), "correct the file")]
     except LogError as error:
         next_step = "start a broker (`nanotriage kafka up` makes one here) or correct kafka.brokers and kafka.security"
         return [Check("broker", "fail", str(error), next_step)]
     found = f"cluster {cluster} at {settings.kafka.brokers}, by aiokafka {version('aiokafka')}"
-    return [Check("broker", "ok", found), *await _check_topics(log, tasks), await _check_transactions(log, settings)]
+    return [
+        Check("broker", "ok", found),
+        _check_release(level),
+        *await _check_topics(log, tasks),
+        await _check_transactions(log, settings),
+    ]
+
+
+def _check_release(level: int | None) -> Check:
+    if level is None:
+        return Check("broker release", "ok", "the cluster tells no feature level: Kafka 2.8 or older, or another broker")
+    return Check("broker release", "ok", f"Kafka {release_of(level)}, by metadata.version {level}")
 
 
 async def _check_topics(log: Log, tasks: Mapping[str, Task]) -> list[Check]:
