@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from schemas.acceptance import DecisionThresholds, Thresholds
+from schemas.context import ContextRule, context_problems
 from schemas.fields import (
     SENTIMENTS,
     UNKNOWN,
@@ -22,13 +23,13 @@ from schemas.fields import (
     Name,
     SentimentField,
     TaskField,
+    TopicName,
     contradiction,
 )
 from schemas.patterns import unsafe_pattern
 from schemas.priority import PriorityRule
 from schemas.promise import Promise
 
-TopicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 JsonPath = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$")]
 RESERVED = frozenset({"ref", "sure", UNKNOWN})
 
@@ -152,6 +153,7 @@ class Task(Frozen):
     checks: tuple[Check, ...] = ()
     thresholds: Thresholds | None = None
     promise: Promise | None = None
+    context: ContextRule | None = None
     routes: Routes
     reply_model: ImportPath | None = None
     separate_tenants: bool = False
@@ -193,6 +195,9 @@ _NUMBERS = frozenset({ExtractType.INTEGER, ExtractType.DECIMAL, ExtractType.MONE
 
 def _contradictions(task: Task) -> Iterator[Problem]:
     yield from _topic_problems(task)
+    if task.context is not None:
+        topics = {task.source.topic, *task.routes.topics()}
+        yield from context_problems(task.context, task.source.metadata, topics, promised=task.promise is not None)
     if task.promise is not None and task.thresholds is not None:
         yield ("thresholds",), "a task has a promise or thresholds, not both; remove one of them"
     if task.promise is not None:

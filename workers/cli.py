@@ -33,6 +33,8 @@ COMMANDS: dict[str, Lazy] = {
     "settings": Lazy("workers.commands.settings:settings", "Show every setting, its value and where it comes from."),
     "schemas": Lazy("workers.commands.schemas_cmd:app", "Print the JSON Schemas of what is published."),
     "lanes": Lazy("workers.commands.lanes:app", "Show what is committed, and resume a quarantined partition."),
+    "forget": Lazy("workers.commands.forget:forget", "Erase a conversation from every topic of a task."),
+    "stateful": Lazy("workers.commands.stateful:app", "Applications beside the model path: conversations."),
     "kafka": Lazy("workers.commands.kafka:app", "A real one-node Kafka on this machine."),
     "model": Lazy("workers.commands.model:app", "A local model behind the OpenAI interface."),
 }
@@ -70,7 +72,8 @@ def load_command(name: str) -> Any:
 def _missing(name: str, module: str) -> str:
     if module.split(".", maxsplit=1)[0] in {"workers", "topics", "schemas"}:
         return f"`nanotriage {name}` is not part of this installation ({module} is missing): install nanotriage again"
-    return f'`nanotriage {name}` needs the Python package {module}: pip install "nanotriage[local]"'
+    extra = "stateful" if name == "stateful" else "local"
+    return f'`nanotriage {name}` needs the Python package {module}: pip install "nanotriage[{extra}]"'
 
 
 app = typer.Typer(

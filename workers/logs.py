@@ -25,10 +25,12 @@ FLOORS: Mapping[str, int] = MappingProxyType(
         "aiohttp.access": logging.WARNING,
         "aiokafka": logging.INFO,
         "asyncio": logging.INFO,
+        "faust": logging.WARNING,
         "httpcore": logging.WARNING,
         "httpx": logging.WARNING,
         "httpx2": logging.WARNING,
         "kafka": logging.INFO,
+        "mode": logging.WARNING,
         "openai": logging.INFO,
     }
 )

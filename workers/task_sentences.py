@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from schemas.fields import ImportPath, Name
-from schemas.task import JsonPath, Task, TopicName
+from schemas.fields import ImportPath, Name, TopicName
+from schemas.task import JsonPath, Task
 from workers.task_yaml import Document, Place
 
 _WANTED = {

@@ -45,6 +45,8 @@ PURE = (
     "workers/limiting/retries.py",
     "workers/patience.py",
     "workers/promising/*.py",
+    "workers/remembering/*.py",
+    "workers/stateful/keeper.py",
     "workers/routing.py",
     "workers/modelserver/softmax_regression.py",
     "workers/modelserver/strict_schema.py",

@@ -48,6 +48,13 @@ REFUSALS = {
     ),
     "infinite number": ("default: 0.7", "default: .inf", 22, ".inf is not a finite number"),
     "two lines in a description": ("wants to buy", '"a\\nb"', 10, "fields.intent.labels.buy is not one line of text"),
+    "context of a field that is not mapped": (
+        "routes:",
+        "context: {topic: c, conversation: thread}\nroutes:",
+        23,
+        "the source has no metadata thread; map it under `metadata`",
+    ),
+    "context in the source's topic": ("routes:", "context: {topic: shop.in}\nroutes:", 23, "give the context its own"),
     "one label": (
         "      sell: wants to sell\n",
         "",

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.context import ContextRule
 from topics.provision import LogTopic, plan
-from workers.commands.topics import NEW_PARTITIONS, Wish, config_of, lines_of, roles_of, wanted_topics
+from workers.commands.topics import NEW_PARTITIONS, Wish, beside_sources, config_of, lines_of, roles_of, wanted_topics
 from workers.taskfiles import load_task, shipped_tasks
 
 
@@ -67,3 +68,19 @@ def test_three_replicas_ask_for_two_in_sync() -> None:
     (topic,) = wanted_topics({"out": "dead"}, {}, Wish(None, 3, create_source=False))
     assert (topic.partitions, topic.replication, topic.config) == (NEW_PARTITIONS, 3, {"min.insync.replicas": "2"})
     assert config_of(2) == config_of(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("have", "wish", "partitions"),
+    [({}, 9, 9), ({}, None, NEW_PARTITIONS), ({"in": 4}, None, 4), ({"in": 4}, 9, 4)],
+)
+def test_a_context_has_the_partitions_of_its_source_and_is_compacted(task, have, wish, partitions) -> None:
+    """A lane reads the context of its own partition; what is silent for the time to live is deleted by the broker."""
+    source = task.source.model_copy(update={"topic": "in"})
+    task = task.model_copy(update={"source": source, "context": ContextRule(topic="said", ttl_hours=2)})
+    have = {name: LogTopic(name, count, 1) for name, count in have.items()}
+    roles = roles_of([task])
+    assert (roles["said"], roles["said.forget"]) == ("context", "forget")
+    found = {t.name: t for t in wanted_topics(roles, have, Wish(wish, None, create_source=False), beside_sources([task]))}
+    assert {found[name].partitions for name in ("said", "said.forget")} == {partitions}
+    assert found["said"].config == {"cleanup.policy": "compact,delete", "retention.ms": "7200000"}

@@ -55,6 +55,7 @@ def server_properties(cluster: ClusterState, node: NodeState, data: Path, door: 
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 500,
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,
+        "log.cleaner.backoff.ms": 1_000,
         "broker.session.timeout.ms": 3_000,
         "broker.heartbeat.interval.ms": 500,
         # A small machine: fewer threads, and two MiB instead of 128 for the log cleaner.

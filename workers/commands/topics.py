@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal, assert_never
 
 import typer
@@ -23,6 +24,7 @@ app = typer.Typer(no_args_is_help=True)
 
 NEW_PARTITIONS = 6
 SAFE_REPLICAS = 3
+_REQUEST_MS = 7 * 24 * 3_600_000  # an application that was away for a week does not learn what to forget
 
 TaskOption = Annotated[list[str], typer.Option("--task", metavar="TASK", help="A shipped task or a task file. Repeat it.")]
 PartitionsOption = Annotated[
@@ -42,6 +44,14 @@ class Wish:
     partitions: int | None
     replication: int | None
     create_source: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A topic with the partitions of a source, and what it must be configured as."""
+
+    source: str
+    config: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +108,10 @@ def _connection(config: Path | None, assignments: Sequence[str] | None, brokers:
 
 
 async def _planned(connection: Connection, tasks: Sequence[Task], wish: Wish) -> tuple[Plan, list[Line]]:
-    roles = roles_of(tasks)
-    asked = [WantedTopic(name, 1, 1, config_of(wish.replication)) for name in roles]
+    roles, beside = roles_of(tasks), beside_sources(tasks)
+    asked = [WantedTopic(name, 1, 1, config_of(wish.replication, beside.get(name))) for name in roles]
     have = await provision.read_topics(connection, asked)
-    todo = provision.plan(have, wanted_topics(roles, have, wish))
+    todo = provision.plan(have, wanted_topics(roles, have, wish, beside))
     return todo, lines_of(todo.rows, roles, have)
 
 
@@ -118,28 +128,56 @@ def roles_of(tasks: Iterable[Task]) -> dict[str, str]:
         labelled = task.routes.labelled
         routed = [*labelled.topics.values(), labelled.otherwise] if isinstance(labelled, LabelRoutes) else [labelled]
         named = [(task.source.topic, "source"), *((topic, "labelled") for topic in routed)]
+        context = task.context
+        if context is not None:
+            named += [(context.topic, "context"), (context.forget_topic, "forget")]
         for topic, role in [*named, (task.routes.escalated, "escalated"), (task.routes.dead, "dead")]:
             if role not in roles.setdefault(topic, []):
                 roles[topic].append(role)
     return {topic: ", ".join(names) for topic, names in roles.items()}
 
 
-def wanted_topics(roles: Mapping[str, str], have: Mapping[str, LogTopic], wish: Wish) -> list[WantedTopic]:
-    """Return the topics as they should be. A source belongs to its producer: it is ours to make only on request."""
+def beside_sources(tasks: Iterable[Task]) -> dict[str, Beside]:
+    """Return the topics of the tasks' contexts. What is not said for the time to live is over, and so is its record."""
+    topics = {}
+    for task in tasks:
+        if (rule := task.context) is not None:
+            kept = {"cleanup.policy": "compact,delete", "retention.ms": str(round(rule.ttl_hours * 3_600_000))}
+            topics[rule.topic] = Beside(task.source.topic, kept)
+            topics[rule.forget_topic] = Beside(task.source.topic, {"retention.ms": str(_REQUEST_MS)})
+    return topics
+
+
+def wanted_topics(
+    roles: Mapping[str, str], have: Mapping[str, LogTopic], wish: Wish, beside: Mapping[str, Beside] = MappingProxyType({})
+) -> list[WantedTopic]:
+    """Return the topics as they should be. A source belongs to its producer: it is ours to make only on request.
+
+    A topic `beside` a source has as many partitions as that.
+    """
     wanted = []
     for name, role in roles.items():
         exists = have.get(name)
         if role == "source" and not wish.create_source:
             continue
-        partitions = wish.partitions or (exists.partitions if exists else NEW_PARTITIONS)
         replication = wish.replication or (exists.replication if exists else 1)
-        wanted.append(WantedTopic(name, partitions, replication, config_of(wish.replication)))
+        wanted.append(
+            WantedTopic(name, _partitions(name, have, wish, beside), replication, config_of(wish.replication, beside.get(name)))
+        )
     return wanted
 
 
-def config_of(replication: int | None) -> dict[str, str]:
+def _partitions(name: str, have: Mapping[str, LogTopic], wish: Wish, beside: Mapping[str, Beside]) -> int:
+    source = beside[name].source if name in beside else name
+    grown = wish.partitions if source == name or wish.create_source or source not in have else None
+    exists = have.get(source)
+    return grown or (exists.partitions if exists else NEW_PARTITIONS)
+
+
+def config_of(replication: int | None, beside: Beside | None = None) -> dict[str, str]:
     """With three replicas or more, one may be down and an acknowledged event is still in two places."""
-    return {"min.insync.replicas": "2"} if replication is not None and replication >= SAFE_REPLICAS else {}
+    safe = {"min.insync.replicas": "2"} if replication is not None and replication >= SAFE_REPLICAS else {}
+    return {**safe, **(beside.config if beside is not None else {})}
 
 
 def lines_of(rows: Iterable[Row], roles: Mapping[str, str], have: Mapping[str, LogTopic]) -> list[Line]:

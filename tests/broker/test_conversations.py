@@ -1,0 +1,102 @@
+"""The keeper of conversations on a real Kafka: what it publishes, recovers and forgets."""
+
+import asyncio
+import subprocess
+import sys
+from functools import partial
+
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from tests.broker.keepers import KeeperProcess, kept, recount, set_context
+from tests.broker.stage import OUTPUT_PARTITIONS, Sent, set_stage, tickets
+from tests.broker.workers_under_test import ROOT, environment
+from tests.helpers import until_true
+
+KEY = b"customer-4711-erase-me"
+COMPACTED = {
+    "cleanup.policy": "compact",
+    "segment.ms": "100",
+    "min.cleanable.dirty.ratio": "0.001",
+    "delete.retention.ms": "0",
+    "file.delete.delay.ms": "0",
+}
+
+
+async def test_what_is_kept_equals_a_recount_of_the_source_after_kills(bootstrap, tmp_path):
+    """One keeper is killed and the other takes over, is killed too and recovers from its own files and the log."""
+    stage = await set_stage(bootstrap, tmp_path, partitions=3)
+    await set_context(stage)
+    records = tickets(1_500, keys=40)
+
+    async def as_counted():
+        source, context = await stage.read(stage.source), await stage.read(f"{stage.name}.context")
+        return kept(context) == recount(stage, source)
+
+    async def some():
+        return len(kept(await stage.read(f"{stage.name}.context"))) > 5
+
+    await stage.send(records[:500])
+    keepers = [KeeperProcess(stage, "first", "memory"), KeeperProcess(stage, "second", "rocksdb")]
+    try:
+        await until_true(some, 40)
+        await stage.send(records[500:1_000])
+        keepers[0].kill()
+        await stage.send([*records[1_000:1_250], *records[900:950]])
+        await until_true(as_counted, 60)
+        await stage.send(records[1_250:])
+        keepers[1].kill()
+        keepers.append(KeeperProcess(stage, "second", "rocksdb"))
+        await until_true(as_counted, 60)
+    finally:
+        for keeper in keepers:
+            keeper.kill()
+
+
+async def test_no_byte_of_a_forgotten_key_is_left_after_compaction(kafka, bootstrap, tmp_path):
+    """Read from the broker's files: context, requests and compacted events, while other conversations go on."""
+    stage = await set_stage(bootstrap, tmp_path, partitions=2, output_settings=COMPACTED)
+    await set_context(stage, **COMPACTED)
+    ours = [f"{stage.name}.context", f"{stage.name}.context.forget", *stage.outputs]
+    data = kafka.nodes[0].folder / "data"
+
+    def holders():
+        logs = (log for topic in ours for log in data.glob(f"{topic}-[0-9]*/*.log"))
+        return {log.parent.name for log in logs if KEY in log.read_bytes()}
+
+    async def forgotten():
+        await stage.send(tickets(12, keys=12))  # only what is written after it lets a segment be compacted
+        await _events(stage, b"another")
+        return not holders()
+
+    await stage.send([Sent(orjson.dumps({"id": f"e-{i}", "text": "my card was stolen"}), KEY) for i in range(3)])
+    await _events(stage, KEY)
+    keeper = KeeperProcess(stage, "keeper", "memory")
+    try:
+        await until_true(lambda: _is_kept(stage), 40)
+        assert len(holders()) == 1 + len(stage.outputs)
+        command = [sys.executable, "-m", "workers", "forget", KEY.decode(), "--task", str(stage.task_file), "--json"]
+        settings = environment(kafka__brokers=bootstrap)
+        done = await asyncio.to_thread(
+            partial(subprocess.run, command, cwd=ROOT, env=settings, capture_output=True, timeout=60)
+        )
+        assert (done.returncode, {row["outcome"] for row in orjson.loads(done.stdout)}) == (0, {"erased"})
+        await until_true(forgotten, 60, every_seconds=0.5)
+    finally:
+        keeper.kill()
+    assert KEY not in kept(await stage.read(f"{stage.name}.context"))
+
+
+async def _is_kept(stage):
+    return KEY in kept(await stage.read(f"{stage.name}.context"))
+
+
+async def _events(stage, key):
+    """Write an event of the key where it belongs, of another key to every partition."""
+    async with AIOKafkaProducer(bootstrap_servers=stage.bootstrap) as producer:
+        for topic in stage.outputs:
+            if key == KEY:
+                await producer.send_and_wait(topic, b"{}", key)
+            else:
+                for partition in range(OUTPUT_PARTITIONS):
+                    await producer.send_and_wait(topic, b"{}", key, partition=partition)

@@ -1,0 +1,120 @@
+"""The keeper of conversations: reads a task's source, keeps each conversation's window, publishes it to the context topic.
+
+The context topic is the table's changelog, so what is published and what is recovered cannot differ. A record's receipt is
+given back only when its window is in the log: after a kill the last records are read again, and change nothing
+(`workers.remembering.window`). Requests to forget come on a topic of their own, to every partition, and name a key by its
+SHA-256, so that a request is no copy of what it erases.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import faust
+import orjson
+
+from topics.record import Partition, Record
+from workers.logs import bind
+from workers.remembering.window import Bounds, over
+from workers.remembering.wire import MARKER, digest_of, from_bytes
+from workers.stateful.application import Storage, table_options
+from workers.stateful.keeper import Keeper
+
+_LOG = bind("nanotriage.conversations")
+_SWEEP_AT_ONCE = 2_000
+
+
+def conversations(app: faust.App, keeper: Keeper, storage: Storage, partitions: int, now_ms: Callable[[], int]) -> faust.App:
+    """Give the application its table and its agents. The source has so many partitions, and so have the context's topics."""
+    rule = keeper.rule
+    raw: dict[str, Any] = {"key_serializer": "raw", "value_serializer": "raw", "key_type": bytes, "value_type": bytes}
+    source = app.topic(keeper.task.source.topic, allow_empty=True, **raw)
+    requests = app.topic(rule.forget_topic, **raw)
+    table = app.Table(
+        "conversations",
+        key_type=bytes,
+        value_type=bytes,
+        partitions=partitions,
+        changelog_topic=app.topic(rule.topic, internal=True, acks=False, allow_empty=True, partitions=partitions, **raw),
+        options=dict(table_options(storage, rule.ttl_hours * 3600)),
+    )
+    log = _TableLog(table)
+
+    async def remember(stream: Any) -> None:
+        async for event in stream.noack().events():
+            record = record_of(event.message)
+            said = keeper.turn(record)
+            if said is None:
+                keeper.counts.no_turn += 1
+                event.ack()
+                continue
+            key, turn = said
+            value = keeper.after(table.data.get(key), table.data.get(MARKER + digest_of(key).encode()), turn)
+            if value is None:
+                event.ack()
+            else:
+                log.put(event, key, value)
+
+    async def forget(stream: Any) -> None:
+        async for event in stream.noack().events():
+            asked = orjson.loads(event.message.value)
+            for key in [k for k in _keys(table) if digest_of(k) == asked["sha256"]]:
+                log.delete(key, partitions)
+            log.put(event, MARKER + asked["sha256"].encode(), event.message.value)
+
+    app.agent(source, name="remember")(remember)
+    app.agent(requests, name="forget")(forget)
+    if storage.store == "memory":
+        app.timer(interval=60.0, name="sweep")(lambda: _sweep(table, keeper.bounds, now_ms))
+    app.timer(interval=60.0, name="say")(lambda: _say(keeper))
+    return app
+
+
+def record_of(message: Any) -> Record:
+    """Return our record for one of faust's messages."""
+    place = Partition(message.topic, message.partition)
+    return Record(place, message.offset, message.key, message.value, (), round(message.timestamp * 1000))
+
+
+class _TableLog:
+    """Writes to the table and its log; a record's receipt is given back when what it changed is acknowledged."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def put(self, event: Any, key: bytes, value: bytes) -> None:
+        sent = self._table.send_changelog(event.message.partition, key, value, "raw", "raw")
+        self._table.data[key] = value
+        sent.add_done_callback(lambda done: None if done.cancelled() or done.exception() else event.ack())
+
+    def delete(self, key: bytes, partitions: int) -> None:
+        """Write a tombstone to every partition: a store does not tell in which of this process's a key was found."""
+        for partition in range(partitions):
+            self._table.send_changelog(partition, key, None, "raw", "raw")
+        self._table.data.pop(key, None)
+
+
+def _keys(table: Any) -> list[bytes]:
+    return [key for key in table.data if not key.startswith(MARKER)]
+
+
+async def _sweep(table: Any, bounds: Bounds, now_ms: Callable[[], int]) -> None:
+    """Leave out of memory what is over. Nothing is written: the topic's own retention removes it there."""
+    for number, (key, value) in enumerate(list(table.data.items()), start=1):
+        conversation = from_bytes(value)
+        if conversation is not None and over(conversation, now_ms(), bounds) and table.data.get(key) == value:
+            table.data.pop(key, None)
+        if number % _SWEEP_AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+async def _say(keeper: Keeper) -> None:
+    counts = keeper.counts
+    _LOG.info(
+        "conversations",
+        task=keeper.task.name,
+        turns=counts.turns,
+        unchanged=counts.unchanged,
+        no_turn=counts.no_turn,
+        forgotten=counts.forgotten,
+    )
