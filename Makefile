@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos lock clean
+.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos deploy lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,8 +26,8 @@ DEMO_FLAGS := $(if $(BROKERS),--brokers $(BROKERS)) $(if $(MODEL_URL),--model-ur
 demo: $(READY) ## the main job on a real Kafka and a local model: no key, no broker, no Docker
 	$(BIN)/nanotriage demo $(DEMO_FLAGS)
 
-test: $(READY) ## everything CI runs: check, simulation, packaging, broker; says how long each took
-	@set -e; for part in check simulation packaging broker; do \
+test: $(READY) ## everything CI runs: check, simulation, packaging, broker, deploy; says how long each took
+	@set -e; for part in check simulation packaging broker deploy; do \
 	  started=$$(date +%s); $(MAKE) --no-print-directory $$part; echo "=== $$part: $$(($$(date +%s) - started)) s"; done
 
 check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no broker, about a minute
@@ -52,6 +52,10 @@ broker: $(READY) ## contracts and main job on a real Kafka and on real model ser
 
 packaging: $(READY) ## the wheel, installed into a clean environment
 	$(PYTEST) tests/packaging
+
+deploy: $(READY) ## chart, alerts and image: schemas of five Kubernetes versions, operators, promtool (tools are fetched and kept)
+	$(BIN)/python -m tests.deploy.tools
+	$(PYTEST) tests/deploy
 
 golden: $(READY) ## rewrite the golden files from the code
 	NANOTRIAGE_GOLDEN=write $(PYTEST) -q tests/golden tests/docs
@@ -82,6 +86,7 @@ lock: $(READY) ## resolve the dependencies anew and lock them with hashes
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-deps llm.in -o llm.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/runtime.txt
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header bench.in -o bench.txt
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-deps deploy.in -o deploy.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra local --extra stateful --group dev -o requirements/dev.txt
 
 clean: ## remove what the targets made, but not the locks

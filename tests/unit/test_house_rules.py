@@ -87,7 +87,19 @@ HOSTS = tuple(
 )
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)(?=/)")
 NOTES = re.compile(r"\b(?:TO" r"DO|FIX" r"ME)\b")
-TEST_ROOMS = ("unit", "properties", "contracts", "golden", "broker", "packaging", "simulation", "docs", "chaos", "quality")
+TEST_ROOMS = (
+    "unit",
+    "properties",
+    "contracts",
+    "golden",
+    "broker",
+    "packaging",
+    "simulation",
+    "docs",
+    "chaos",
+    "quality",
+    "deploy",
+)
 
 
 @cache

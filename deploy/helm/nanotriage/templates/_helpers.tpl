@@ -1,0 +1,76 @@
+{{- define "nanotriage.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "nanotriage.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: worker
+{{- end }}
+
+{{- define "nanotriage.labels" -}}
+{{ include "nanotriage.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "nanotriage.image" -}}
+{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{ else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* A value as a variable holds it. JSON, because Go prints large numbers as 1e+06. */}}
+{{- define "nanotriage.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end }}
+{{- end }}
+
+{{- define "nanotriage.timeout" -}}{{ .Values.settings.model.timeout_seconds | default 60 }}{{- end }}
+
+{{/* A worker finishes what it has asked: the longest call and a commit. */}}
+{{- define "nanotriage.stopSeconds" -}}
+{{- $least := add (ceil (include "nanotriage.timeout" . | float64)) 10 }}
+{{- $wanted := .Values.settings.stop_seconds | default $least }}
+{{- if lt ($wanted | float64) ($least | float64) }}{{ fail (printf "settings.stop_seconds %v is shorter than the longest call and a commit: make it %d, or model.timeout_seconds shorter" $wanted $least) }}{{ end }}
+{{- ceil ($wanted | float64) | int64 }}
+{{- end }}
+
+{{- define "nanotriage.healthPort" -}}{{ dig "health" "port" 8080 .Values.settings | int }}{{- end }}
+
+{{/* {"sources": [...], "outcomes": [...]} of all tasks, as JSON. */}}
+{{- define "nanotriage.topics" -}}
+{{- $sources := list }}{{ $outcomes := list }}
+{{- $shipped := .Files.Get "files/shipped.yaml" | fromYaml }}
+{{- range .Values.tasks.shipped }}
+{{- $task := get $shipped . }}
+{{- $sources = append $sources $task.source }}{{ $outcomes = concat $outcomes $task.outcomes }}
+{{- end }}
+{{- range $file, $text := .Values.tasks.files }}
+{{- $task := fromYaml $text }}
+{{- if $task.Error }}{{ fail (printf "tasks.files.%s is not YAML: %s" $file $task.Error) }}{{ end }}
+{{- $sources = append $sources (dig "source" "topic" "" $task | required (printf "tasks.files.%s names no source.topic" $file)) }}
+{{- $routes := $task.routes | required (printf "tasks.files.%s names no routes" $file) }}
+{{- if kindIs "map" $routes.labelled }}
+{{- $outcomes = concat $outcomes (values $routes.labelled.topics) (list $routes.labelled.otherwise) }}
+{{- else }}{{ $outcomes = append $outcomes $routes.labelled }}{{ end }}
+{{- $outcomes = append (append $outcomes $routes.escalated) $routes.dead }}
+{{- end }}
+{{- if not $sources }}{{ fail "there is no task: name one in tasks.shipped or write one into tasks.files" }}{{ end }}
+{{- if ne (len $sources) (len (uniq $sources)) }}{{ fail "two tasks read the same topic: install them as two releases with two groups" }}{{ end }}
+{{- dict "sources" ($sources | sortAlpha) "outcomes" ($outcomes | uniq | sortAlpha) | toJson }}
+{{- end }}
+
+{{/* Most workers: a partition each, and no more than the quota feeds. */}}
+{{- define "nanotriage.maxReplicas" -}}
+{{- $scaling := .Values.scaling }}
+{{- $most := mul $scaling.partitions (len (include "nanotriage.topics" . | fromJson).sources) }}
+{{- $tokens := $scaling.tokensPerMinute | default (dig "limits" "tokens_per_minute" 0 .Values.settings) | float64 }}
+{{- if $tokens }}
+{{- $fed := divf (mulf $tokens $scaling.headroom) 60 $scaling.tokensPerMessage $scaling.messagesPerSecondPerPod | ceil | int64 }}
+{{- $most = min $most (max 1 $fed) }}
+{{- end }}
+{{- $max := $scaling.max | default $most | int64 }}
+{{- if lt $max ($scaling.min | int64) }}{{ fail (printf "scaling.min %v is above the most workers, %d" $scaling.min $max) }}{{ end }}
+{{- $max }}
+{{- end }}
+
+{{- define "nanotriage.security" -}}{{ dig "kafka" "security" "PLAINTEXT" .Values.settings }}{{- end }}

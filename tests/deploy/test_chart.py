@@ -1,0 +1,132 @@
+"""What the chart makes of its values is what Kubernetes, the operators and the worker take."""
+
+import subprocess
+
+import pytest
+
+from tests.deploy import tools
+from tests.deploy.chart import CASES, CHART, ChartRefused, container, one, render, rendered, variables
+from tests.deploy.layers import LAYERS
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("case", CASES)
+def test_every_layer_is_content(case, layer):
+    """Schemas of five Kubernetes versions and of every operator, names that must agree, Pod Security, the worker's own reading."""
+    assert list(LAYERS[layer](rendered(case))) == []
+
+
+def test_helm_is_content():
+    """Lint finds nothing, warnings included."""
+    done = subprocess.run(
+        [str(tools.helm()), "lint", "--strict", str(CHART)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_charts_own_suite_passes():
+    """`helm unittest` runs beside the chart for whoever changes it without Python."""
+    done = subprocess.run([str(tools.helm_unittest()), str(CHART)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("scaling", "limits", "most"),
+    [
+        ({}, {}, 12),
+        ({"partitions": 24}, {}, 24),
+        ({}, {"tokens_per_minute": 2_000_000}, 12),  # 150 messages a second feed 15 workers of 10; there are 12 partitions
+        ({"messagesPerSecondPerPod": 50}, {"tokens_per_minute": 2_000_000}, 3),
+        ({"tokensPerMinute": 200_000}, {"tokens_per_minute": 2_000_000}, 2),
+        ({"tokensPerMinute": 200_000, "tokensPerMessage": 400}, {}, 1),
+        ({"tokensPerMinute": 1000}, {}, 1),
+        ({"tokensPerMinute": 1000, "max": 7}, {}, 7),
+        ({"headroom": 0.45, "messagesPerSecondPerPod": 50}, {"tokens_per_minute": 2_000_000}, 2),
+    ],
+)
+def test_no_more_workers_than_the_quota_feeds(scaling, limits, most):
+    """min(partitions, ceil(TPM x headroom / 60 / tokens per message / messages per second of a worker)), at least one."""
+    objects = render({"scaling": {"mode": "lag", **scaling}, "settings": {"limits": limits}})
+    assert one(objects, "ScaledObject")["spec"]["maxReplicaCount"] == most
+
+
+def test_two_tasks_have_the_partitions_of_both():
+    """Each source topic has so many, and a worker may own one of either."""
+    objects = render({"scaling": {"mode": "lag"}, "tasks": {"shipped": ["support_tickets", "banking_support"]}})
+    assert one(objects, "ScaledObject")["spec"]["maxReplicaCount"] == 24
+    assert len(one(objects, "ScaledObject")["spec"]["triggers"]) == 2
+
+
+def test_a_worker_is_a_lag_that_it_drains_in_time():
+    """The threshold of lag for one worker is what it does in `drainSeconds`."""
+    objects = render({"scaling": {"mode": "lag", "messagesPerSecondPerPod": 2.5, "drainSeconds": 60}})
+    (trigger,) = one(objects, "ScaledObject")["spec"]["triggers"]
+    assert trigger["metadata"]["lagThreshold"] == "150"
+
+
+def test_a_large_number_is_written_out():
+    """Go would print it as 1e+08, which is no integer to the worker."""
+    found = variables(render({"settings": {"limits": {"tokens_per_minute": 100_000_000}}}))
+    assert found["NANOTRIAGE_LIMITS__TOKENS_PER_MINUTE"] == "100000000"
+
+
+def test_secrets_are_files():
+    """No variable holds one, and each file is below the folder that its Secret is mounted at."""
+    objects = rendered("full-values")
+    worker = container(objects)
+    assert all("valueFrom" not in variable for variable in worker["env"])
+    mounts = [mount["mountPath"] for mount in worker["volumeMounts"]]
+    named = [value for name, value in variables(objects).items() if name.endswith("_FILE")]
+    assert len(named) == 3
+    assert all(any(path.startswith(f"{mount}/") for mount in mounts) for path in named)
+
+
+def test_other_tasks_make_other_pods():
+    """A changed task file rolls the Deployment out, since a worker reads its tasks at start."""
+    text = "name: a\nsource: {topic: t}\nroutes: {labelled: l, escalated: e, dead: d}\n"
+    before, after = (
+        one(render({"tasks": {"files": {"a.yaml": text + more}}}), "Deployment")["spec"]["template"]["metadata"]["annotations"]
+        for more in ("", "# changed\n")
+    )
+    assert before != after
+
+
+REFUSED = [
+    ("an unknown value", {"scalling": {"mode": "lag"}}, "scalling"),
+    ("an unknown setting", {"settings": {"kafka": {"grup": "a"}}}, "grup"),
+    ("a secret among the settings", {"settings": {"model": {"api_key": "k"}}}, "api_key"),
+    ("static membership", {"settings": {"kafka": {"group_instance_id": "a"}}}, "group_instance_id"),
+    ("an unknown mode", {"scaling": {"mode": "cpu"}}, "mode"),
+    ("an unknown task", {"tasks": {"shipped": ["nonsense"]}}, "/tasks/shipped/0"),
+    ("no task at all", {"tasks": {"shipped": []}}, "there is no task"),
+    ("two tasks on one topic", {"tasks": {"shipped": ["support_tickets", "support_tickets"]}}, "two tasks read the same topic"),
+    ("a task file that is none", {"tasks": {"files": {"a.yaml": "name: ["}}}, "a.yaml"),
+    ("a task without a source", {"tasks": {"files": {"a.yaml": "name: a\n"}}}, "source.topic"),
+    ("a digest that is none", {"image": {"digest": "latest"}}, "digest"),
+    ("a stop shorter than a call", {"settings": {"stop_seconds": 30}}, "shorter than the longest call"),
+    ("least above most", {"scaling": {"mode": "lag", "min": 13}}, "scaling.min"),
+    ("brokers without a port", {"settings": {"kafka": {"brokers": "kafka"}}}, "host:port"),
+    ("nowhere to ask", {"networkPolicy": {"modelPeers": []}}, "modelPeers"),
+    (
+        "no password for KEDA",
+        {"scaling": {"mode": "lag"}, "settings": {"kafka": {"security": "SASL_SSL", "sasl_mechanism": "PLAIN"}}},
+        "passwordSecret",
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "said"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_what_cannot_be_meant_is_refused_before_it_is_installed(values, said):
+    """By the schema of the values or by the templates, with the name of what is wrong."""
+    with pytest.raises(ChartRefused, match=said):
+        render(values)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "word"), [("PLAIN", "plaintext"), ("SCRAM-SHA-256", "scram_sha256"), ("SCRAM-SHA-512", "scram_sha512")]
+)
+def test_keda_hears_of_a_mechanism_by_its_own_word(mechanism, word):
+    """What Kafka calls SCRAM-SHA-512 is scram_sha512 there."""
+    kafka = {"security": "SASL_PLAINTEXT", "sasl_mechanism": mechanism, "username": "u"}
+    objects = render({"scaling": {"mode": "lag", "kafka": {"passwordSecret": "p"}}, "settings": {"kafka": kafka}})
+    assert one(objects, "ScaledObject")["spec"]["triggers"][0]["metadata"]["sasl"] == word
