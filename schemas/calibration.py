@@ -79,6 +79,7 @@ class Bound(Frozen):
 
     task: str
     rules: str = Field(description="Hash of the task's fields, checks and reply model, which decide what may be accepted.")
+    code: str = Field(description="Hash of the user's own checks and reply model as written, empty for none.")
     promise: Promise
     signal: SignalKind
     model: str = Field(description="The model's name in the settings.")
@@ -97,6 +98,16 @@ class Group(Frozen):
     wrong: int = Field(ge=0, description="Those of them that are wrong.")
     bound: Share | None = Field(description="The error at most, at the group's share of the risk.")
     missing: int | None = Field(description="How many more examples may be enough; null when more alone would not help.")
+
+
+class Unknowns(Frozen):
+    """What becomes of messages for which `unknown` is the right answer, by the labelled examples of them."""
+
+    promised: float | None = Field(description="The share of them that may be labelled; null promises nothing about them.")
+    examples: int = Field(ge=0, description="Answered messages whose gold label says unknown.")
+    labelled: int = Field(ge=0, description="Those that the thresholds would label.")
+    bound: Share | None = Field(description="The share labelled at most, at this test's part of the risk; null without any.")
+    missing: int | None = Field(description="How many more of them may be enough; null when there are enough.")
 
 
 class Counts(Frozen):
@@ -120,6 +131,7 @@ class Calibration(Frozen):
     answered_by: tuple[str, ...] = Field(description="The models that answered, as they call themselves.")
     counts: Counts
     groups: dict[str, Group]
+    unknowns: Unknowns
     event: ProbabilityMap | None = Field(description="From the event's score to the probability that its labels are right.")
     fields: dict[str, ProbabilityMap] = Field(description="The same for each label field that has gold labels.")
 

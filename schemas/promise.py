@@ -26,6 +26,9 @@ class Promise(Frozen):
     It is about the label fields named in `fields`, by default those that are required. `stages` is how many models in a row
     share the promise, each asked about what the one before escalated; every stage states the same promise and spends its part
     of the risk. Needs a calibration file.
+
+    `unknown` promises besides, with the same confidence: of the messages for which `unknown` is the right answer, at most this
+    share is labelled. None promises nothing about them beyond `error`, to which each of them counts as wrong.
     """
 
     error: Error
@@ -33,11 +36,17 @@ class Promise(Frozen):
     fields: tuple[Name, ...] = ()
     labels: LabelPromises | None = None
     stages: int = Field(default=1, ge=1, le=8)
+    unknown: Error | None = None
 
     def errors(self) -> Mapping[str, float]:
         """Return the error of each group: labels with a promise of their own, and the rest."""
         return {**(self.labels.errors if self.labels else {}), REST: self.error}
 
     def risk(self) -> float:
-        """Return the risk of one group's threshold: with Bonferroni's split all groups at all stages keep the confidence."""
-        return (1.0 - self.confidence) / (self.stages * len(self.errors()))
+        """Return the risk of one test: with Bonferroni's split all groups at all stages keep the confidence.
+
+        What is promised of unknown messages is one test more, unless there is one threshold only: that passes both tests at
+        every step, and is wrong only where a test at full risk is (intersection-union, Berger 1982).
+        """
+        groups = len(self.errors())
+        return (1.0 - self.confidence) / (self.stages * (groups + (self.unknown is not None and groups > 1)))

@@ -223,6 +223,9 @@ def _promise_problems(task: Task, promise: Promise) -> Iterator[Problem]:
     for index, name in enumerate(promise.fields):
         if name not in known:
             yield ("promise", "fields", index), f"{name} is no label field; name some of: {', '.join(known) or 'none'}"
+    if promise.unknown is not None and not any(known[name].required for name in task.promised() if name in known):
+        sentence = "no promised field is required, so unknown messages are labelled as such; remove it, or require a field"
+        yield ("promise", "unknown"), sentence
     if promise.labels is None:
         return
     where = ("promise", "labels")

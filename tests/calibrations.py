@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from schemas.calibration import Bound, Calibration, Counts, Group, PlattMap, rules_hash
+from schemas.calibration import Bound, Calibration, Counts, Group, PlattMap, Unknowns, rules_hash
 from schemas.promise import REST
 from schemas.task import Task
 from schemas.verdict import SignalKind
@@ -14,6 +14,7 @@ def bound_to(task: Task, /, **changes) -> Bound:
     values = {
         "task": task.name,
         "rules": rules_hash(task),
+        "code": "",
         "promise": task.promise,
         "signal": SignalKind.LOGPROBS,
         "model": "nano",
@@ -38,6 +39,7 @@ def calibration_of(task: Task, least: dict[str, float | None] | None = None, /, 
         answered_by=("nano",),
         counts=COUNTS,
         groups=groups,
+        unknowns=Unknowns(promised=None, examples=0, labelled=0, bound=None, missing=None),
         event=straight,
         fields=dict.fromkeys(task.classified(), straight),
     )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.fields import SENTIMENTS, UNKNOWN, LabelField
 from schemas.task import FunctionCheck, Task
+from workers.task_code import code_hash
 from workers.task_sentences import did_you_mean, first_sentence
 from workers.task_yaml import Document, TaskRefused, read_document, refuse
 
@@ -30,7 +31,10 @@ _OUR_PACKAGES = frozenset({"schemas", "topics", "workers"})
 
 @dataclass(frozen=True, slots=True)
 class LoadedTask:
-    """A task that can run. Paths are of files that exist; `functions` is keyed by import path."""
+    """A task that can run. Paths are of files that exist; `functions` is keyed by import path.
+
+    `code` is a hash of the user's own code that was imported, empty without any.
+    """
 
     task: Task
     path: Path
@@ -39,6 +43,7 @@ class LoadedTask:
     gold_path: Path | None
     reply_model: type[BaseModel] | None
     functions: Mapping[str, CheckFunction]
+    code: str = ""
 
 
 def shipped_tasks() -> list[str]:
@@ -61,14 +66,17 @@ def load_task(reference: str, *, import_user_code: bool = True) -> LoadedTask:
         place, sentence = first_sentence(document, error.errors(include_url=False))
         refuse(path, place.line, sentence)
     _check_import_paths(document, task)
+    reply_model = _reply_model(document, task) if import_user_code else None
+    functions = _functions(document, task) if import_user_code else {}
     return LoadedTask(
         task=task,
         path=path,
         examples_path=_examples_path(document, task),
         sample_path=_existing(path.with_name(SAMPLE_FILE)),
         gold_path=_existing(path.with_name(GOLD_FILE)),
-        reply_model=_reply_model(document, task) if import_user_code else None,
-        functions=MappingProxyType(_functions(document, task) if import_user_code else {}),
+        reply_model=reply_model,
+        functions=MappingProxyType(functions),
+        code=code_hash([*functions.values(), *([] if reply_model is None else [reply_model])]),
     )
 
 

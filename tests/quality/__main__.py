@@ -16,10 +16,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from schemas.promise import Promise
 from tests.public_data import find_public_data
 from tests.quality.answers import Answers, answers_to
 from tests.quality.datasets import SETS
-from tests.quality.resampling import Promised, Resampled, resample
+from tests.quality.resampling import Resampled, resample
 from workers.commands.table import print_table
 from workers.modelserver.options import DATA
 
@@ -49,21 +50,19 @@ def main() -> int:
     if wanted.data is None:
         print("there is no public labelled data here: name its folder with --data", file=sys.stderr)
         return 2
-    found: list[tuple[str, Promised, Resampled]] = []
+    found: list[tuple[str, Promise, Resampled]] = []
     for name in wanted.sets or SETS:
         answers = _answers(name, wanted.data)
-        promises = map(Promised, SETS[name].errors)
-        found += [(name, each, resample(answers, wanted.draws, wanted.records, each)) for each in promises]
+        found += [(name, each, resample(answers, wanted.draws, wanted.records, each)) for each in SETS[name].promises]
     missed = [sentence for each in found for sentence in _missed(*each)]
-    figures = [{"set": name, "promise": asdict(promised), **asdict(one)} for name, promised, one in found]
+    figures = [{"set": name, "promise": promised.model_dump(mode="json"), **asdict(one)} for name, promised, one in found]
     path = DATA / "quality.json"
     path.write_text(json.dumps({"sets": figures, "missed": missed}, indent=2), encoding="utf-8")
     print(f"{wanted.draws} draws of {wanted.records} records; every promise at a confidence of 90 %.")
     print_table(HEADS, [_row(*each) for each in found])
-    for name, _, one in found:
-        if one.outside_accepted is not None and one.outside_among_labelled is not None:
-            print(f"{name}: {one.outside_accepted:.1%} of the messages out of scope are labelled,", end=" ")
-            print(f"and {one.outside_among_labelled:.2%} of the labelled messages are out of scope.")
+    for name, promised, one in found:
+        if one.outside_accepted is not None:
+            print(f"{name}, {_said(promised)}: {_outside(one)}")
     for sentence in missed:
         print(f"missed: {sentence}")
     print(f"Figures: {path}")
@@ -78,20 +77,33 @@ def _answers(name: str, data: Path) -> Answers:
         return answers_to(folder, DATA, lambda done: progress.update(bar, completed=done))
 
 
-def _row(name: str, promised: Promised, one: Resampled) -> list[str]:
+def _said(promise: Promise) -> str:
+    return f"{promise.error:g}" if promise.unknown is None else f"{promise.error:g}, unknown {promise.unknown:g}"
+
+
+def _outside(one: Resampled) -> str:
+    kept = "nothing is promised of them" if one.outside_kept is None else f"kept in {one.outside_kept:.1%} of the draws"
+    among = "none" if one.outside_among_labelled is None else f"{one.outside_among_labelled:.2%}"
+    return (
+        f"{one.outside_accepted:.1%} of the messages out of scope are labelled ({kept}; {one.outside_a_draw:.0f} examples of "
+        f"them a draw), and {among} of the labelled messages are out of scope."
+    )
+
+
+def _row(name: str, promised: Promise, one: Resampled) -> list[str]:
     shares = (one.kept, one.naive_kept, one.coverage, one.oracle_coverage, one.error, one.base_error, one.least_escalated)
     errors = (one.calibration_error, one.raw_calibration_error)
-    return [name, f"{promised.error:g}", *(f"{share:.1%}" for share in shares), *(f"{error:.3f}" for error in errors)]
+    return [name, _said(promised), *(f"{share:.1%}" for share in shares), *(f"{error:.3f}" for error in errors)]
 
 
-def _missed(name: str, promised: Promised, one: Resampled) -> list[str]:
+def _missed(name: str, promised: Promise, one: Resampled) -> list[str]:
     missed = []
     if one.kept < promised.confidence:
         missed.append(f"{name}: the promise is kept in {one.kept:.1%} of the draws")
     if one.calibration_error > CALIBRATED.get(name, 1.0):
         missed.append(f"{name}: the calibration error is {one.calibration_error:.3f}")
-    if one.outside_among_labelled is not None and one.outside_among_labelled > promised.error:
-        missed.append(f"{name}: {one.outside_among_labelled:.1%} of the labelled messages are out of scope")
+    if one.outside_kept is not None and one.outside_kept < promised.confidence:
+        missed.append(f"{name}: the promise of unknown messages is kept in {one.outside_kept:.1%} of the draws")
     return missed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workers.evaluating.calibrating import evidence
 from workers.evaluating.dry_run import DryRun, dry_run
-from workers.evaluating.gold import Gold, load_gold
+from workers.evaluating.gold import load_gold, says_unknown
 from workers.evaluating.inputs import load_inputs
 from workers.evaluating.metered import Meter
 from workers.modelserver.local_model import LocalModel
@@ -30,21 +30,22 @@ _DRY = {
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`examples` are (score, right) of the messages that nothing but the promise escalates.
+    """`examples` are (score, right) of the messages that nothing but the promise escalates, the first of them within scope.
 
-    `outside` are the scores of those of them that are out of scope, `all_outside` counts all out of scope.
+    The last `outside` of them are out of scope; so are `silent` others, which something else escalates.
     """
 
     records: int
     examples: list[Example]
-    outside: list[float]
-    all_outside: int
+    outside: int
+    silent: int
 
 
 def answers_to(folder: Path, data: Path, progress: Callable[[int], None] = lambda _done: None) -> Answers:
     """Return the answers, from the file beside the task if they are those to this very task and data."""
     loaded, kept = load_task(str(folder)), folder / "answers.json"
     sources = [folder / name for name in ("task.yaml", "sample.jsonl", "gold.jsonl", "examples.jsonl")]
+    sources.append(Path(__file__))  # it decides what is kept of them
     key = hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in sources)).hexdigest()
     if kept.is_file() and (known := json.loads(kept.read_bytes()))["key"] == key:
         return _answers(known)
@@ -62,21 +63,14 @@ async def _ask(loaded: LoadedTask, data: Path, progress: Callable[[int], None]) 
         wanted = DryRun(loaded, inputs, settings, openai_model(settings.model), "quality", stall_seconds=300)
         outcomes = await dry_run(wanted, Meter(), progress)
     gold = load_gold(loaded.gold_path, loaded.task)
-    outside = {name for name, fields in gold.items() if _is_outside(loaded, fields)}
-    accepted = evidence(loaded.task, gold, outcomes)
-    beyond = evidence(loaded.task, _only(gold, outside), outcomes)
-    return Answers(len(outcomes), list(accepted.examples["*"]), [one.score for one in beyond.examples["*"]], len(outside))
-
-
-def _is_outside(loaded: LoadedTask, fields: object) -> bool:
-    return isinstance(fields, dict) and any(fields.get(name) == "unknown" for name in loaded.task.promised())
-
-
-def _only(gold: Gold, names: set[str]) -> Gold:
-    return {name: fields for name, fields in gold.items() if name in names}
+    outside = {name: fields for name, fields in gold.items() if says_unknown(loaded.task, fields)}
+    inside = {name: fields for name, fields in gold.items() if name not in outside}
+    within, beyond = (evidence(loaded.task, each, outcomes) for each in (inside, outside))
+    examples = [*within.examples["*"], *beyond.examples["*"]]
+    return Answers(len(outcomes), examples, len(beyond.examples["*"]), beyond.unknowns - len(beyond.examples["*"]))
 
 
 def _answers(known: dict[str, object]) -> Answers:
     rows = {name: value for name, value in known.items() if name != "key"}
     answers = Answers(**rows)  # type: ignore[arg-type]  # as written above
-    return Answers(answers.records, [Example(*row) for row in answers.examples], answers.outside, answers.all_outside)
+    return Answers(answers.records, [Example(*row) for row in answers.examples], answers.outside, answers.silent)

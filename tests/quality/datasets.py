@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from schemas.promise import Promise
 from tests.tools.build_tasks import (
     SEED,
     banking_support,
@@ -23,6 +24,7 @@ from workers.taskfiles import load_task
 SIZE = 5_000
 OUT_OF_SCOPE = "oos"
 PROMISE = "promise: {error: 0.05, confidence: 0.9}"
+PROMISED = Promise(error=0.05, confidence=0.9)
 _CLINC = """name: clinc150
 source: {topic: clinc.in, text: text, id: id}
 instructions: The texts are what people say to an assistant. Choose what they want.
@@ -41,14 +43,14 @@ examples: examples.jsonl
 class DataSet:
     """`make(data, folder, size)` writes sample, gold and examples; the task is `shipped`, None for one it writes itself.
 
-    `errors` are what to promise.
+    `promises` are what to promise, one after the other.
     """
 
     folder: str
     make: Callable[[Path, Path, int], None]
     shipped: str | None
     size: int = SIZE
-    errors: tuple[float, ...] = (0.05,)
+    promises: tuple[Promise, ...] = (PROMISED,)
 
     def build(self, data: Path, into: Path) -> Path:
         """Write the task's folder and return it. The same data gives the same bytes."""
@@ -92,7 +94,9 @@ def clinc150(data: Path, folder: Path, size: int) -> None:
 
 SETS = {
     "banking77": DataSet("banking77", banking_support, "banking_support"),
-    "clinc150": DataSet("clinc150", clinc150, None),
+    "clinc150": DataSet("clinc150", clinc150, None, promises=(PROMISED, Promise(error=0.05, unknown=0.05))),
     "bitext_support": DataSet("bitext_support", support_tickets, "support_tickets"),
-    "birmingham_pcard": DataSet("birmingham_pcard", card_transactions, "card_transactions", errors=(0.05, 0.2)),
+    "birmingham_pcard": DataSet(
+        "birmingham_pcard", card_transactions, "card_transactions", promises=(PROMISED, Promise(error=0.2))
+    ),
 }

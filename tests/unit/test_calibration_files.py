@@ -9,8 +9,10 @@ from schemas.verdict import SignalKind
 from tests.calibrations import bound_to, calibration_of
 from workers.calibrationfiles import calibration_path, calibrations_of, read_calibration, refuse_other, write_calibration
 from workers.exits import UserError
-from workers.promising.binding import bound_of, difference
+from workers.promising.binding import Hashes, bound_of, difference
+from workers.setting_sections import ModelSettings
 from workers.taskfiles import load_task
+from workers.wiring.lines import asked_model
 
 SHIPPED = load_task("banking_support")
 LOADED = replace(SHIPPED, task=SHIPPED.task.model_copy(update={"promise": Promise(error=0.05), "thresholds": None}))
@@ -27,6 +29,7 @@ TASK = LOADED.task
         ({"prompt": "q"}, "is of prompt q, and the task's instructions and fields now make p"),
         ({"reply_schema": "t"}, "is of reply schema t, and the task's fields now make s"),
         ({"rules": "r"}, "is of other fields or checks than the task now has"),
+        ({"code": "c"}, "is of check functions or a reply model whose code was changed since"),
         ({"batch_items": 8}, "is of at most 8 messages in a call, and batching.max_items is 16"),
     ],
 )
@@ -42,7 +45,14 @@ def test_a_calibration_of_something_else_is_refused(changes, said):
 def test_smaller_batches_than_calibrated_are_taken():
     """At low load every worker makes them; and what is the same is the same."""
     refuse_other(calibration_of(TASK, batch_items=32), bound_to(TASK), LOADED)
-    assert difference(bound_to(TASK), bound_of(TASK, SignalKind.LOGPROBS, "nano", ("p", "s"), 16)) is None
+    assert difference(bound_to(TASK), bound_of(TASK, SignalKind.LOGPROBS, "nano", Hashes("p", "s"), 16)) is None
+
+
+def test_what_is_calibrated_is_named_as_the_worker_names_it():
+    """A decision route may be asked of another model than chat: then both are named, wherever both are asked or only one."""
+    alone, beside = ModelSettings(name="nano"), ModelSettings(name="nano", decisions_name="tiny")
+    assert {asked_model(alone, kind) for kind in SignalKind} == {"nano"}
+    assert [asked_model(beside, kind) for kind in (SignalKind.LOGPROBS, SignalKind.DISTRIBUTION)] == ["nano", "nano + tiny"]
 
 
 def test_a_file_is_found_where_it_was_written(tmp_path):

@@ -17,10 +17,12 @@ from workers.commands.table import print_json, print_table
 from workers.evaluating.calibrating import Made, answers_of, calibrate, evidence
 from workers.evaluating.calibration_report import advice, calibration_json, calibration_tables
 from workers.evaluating.gold import load_gold
+from workers.evaluating.unknown_report import unknown_advice
 from workers.exits import Exit, UserError
 from workers.installation import installed_version
-from workers.promising.binding import bound_of
+from workers.promising.binding import Hashes, bound_of
 from workers.taskfiles import LoadedTask, load_task
+from workers.wiring.lines import asked_model
 
 
 def calibrate_task(
@@ -57,7 +59,9 @@ def calibrate_task(
     seen = evidence(loaded.task, load_gold(files.gold, loaded.task), ran.outcomes)
     answers = answers_of(ran.outcomes)
     settings = ran.settings
-    bound = bound_of(loaded.task, answers.signal, settings.model.name, answers.hashes, settings.batching.max_items)
+    model_name = asked_model(settings.model, answers.signal)
+    hashes = Hashes(*answers.hashes, loaded.code)
+    bound = bound_of(loaded.task, answers.signal, model_name, hashes, settings.batching.max_items)
     gold_hash = hashlib.sha256(files.gold.read_bytes()).hexdigest()
     made = calibrate(seen, bound, Made(datetime.now(UTC).date(), installed_version(), gold_hash, answers.models))
     path = out or (None if error is not None else calibration_path(loaded, settings.calibration_folder))
@@ -70,7 +74,7 @@ def calibrate_task(
             print(f"\n{title}")
             print_table(heads, rows)
         print()
-        for sentence in advice(made):
+        for sentence in (*advice(made), *unknown_advice(made, seen)):
             print(sentence)
         print("Nothing was written: this was a trial." if path is None else f"Written: {path}")
     return Exit.OK if all(group.least is not None for group in made.groups.values()) else Exit.FAILED

@@ -5,8 +5,9 @@ from typing import Any
 
 from schemas.calibration import Calibration
 from schemas.promise import REST
-from workers.evaluating.calibrating import Evidence
+from workers.evaluating.calibrating import Evidence, coverage
 from workers.evaluating.report import Table, percent, rounded
+from workers.evaluating.unknown_report import unknown_json, unknown_table
 from workers.promising.maps import fit
 from workers.promising.reliability import brier, calibration_error
 from workers.promising.threshold import Example, least_escalated
@@ -25,7 +26,8 @@ def calibration_json(made: Calibration, seen: Evidence) -> dict[str, Any]:
         "counts": counts.model_dump(mode="json", exclude={"gold"}),
         "base_error": rounded(_base_error(made)),
         "least_escalated": rounded(_least_escalated(made)),
-        "coverage": rounded(_coverage(made, seen)),
+        "coverage": rounded(coverage(made.groups, seen)),
+        "unknown": unknown_json(made, seen),
         "groups": {name: group.model_dump(mode="json") for name, group in made.groups.items()},
         "calibration_error": rounded(calibration_error(fresh)),
         "brier": rounded(brier(fresh)),
@@ -42,7 +44,7 @@ def calibration_tables(made: Calibration, seen: Evidence) -> list[Table]:
         ["examples: nothing but the promise would escalate them", str(counts.examples)],
         ["wrong among the examples", percent(_base_error(made))],
         ["of the examples, escalated at least by any rule", percent(_least_escalated(made))],
-        ["of the examples, accepted by this calibration", percent(_coverage(made, seen))],
+        ["of the examples, accepted by this calibration", percent(coverage(made.groups, seen))],
     ]
     rows = [
         [
@@ -62,6 +64,7 @@ def calibration_tables(made: Calibration, seen: Evidence) -> list[Table]:
     return [
         ("Feasibility", ("WHAT", "VALUE"), feasible),
         ("Thresholds", heads, rows),
+        unknown_table(made, seen),
         ("Probabilities, on examples their map never saw", ("WHAT", "VALUE"), quality),
     ]
 
@@ -73,8 +76,12 @@ def advice(made: Calibration) -> list[str]:
         if group.least is not None:
             continue
         who = "every message" if len(made.groups) == 1 else "every other message" if name == REST else f"every {name}"
+        if made.unknowns.missing is not None:
+            continue  # said once, of all groups
         if group.missing is not None:
             next_step = f"about {group.missing} more labelled examples may be enough"
+        elif not group.accepted:
+            next_step = "too few reach the scores above which unknown messages are rare enough"
         else:
             next_step = f"{group.wrong} of its {group.accepted} best are wrong, so a better prompt or model is needed"
         said.append(f"No threshold keeps an error of {percent(group.error)}, so {who} will be escalated: {next_step}.")
@@ -89,12 +96,6 @@ def _least_escalated(made: Calibration) -> float | None:
     """Return it for one promise to all; labels with their own have one each, and no single figure."""
     base = _base_error(made)
     return None if base is None or len(made.groups) > 1 else least_escalated(base, made.bound.promise.error)
-
-
-def _coverage(made: Calibration, seen: Evidence) -> float | None:
-    examples = [(name, one) for name, each in seen.examples.items() for one in each]
-    accepted = sum((least := made.groups[name].least) is not None and one.score >= least for name, one in examples)
-    return accepted / len(examples) if examples else None
 
 
 def _fresh(examples: Sequence[Example]) -> list[Example]:

@@ -13,6 +13,7 @@ import orjson
 
 from schemas.fields import SENTIMENTS, UNKNOWN, LabelField, SentimentField, TextField
 from schemas.task import Task
+from workers.evaluating.normal import normal_label
 from workers.exits import UserError
 
 Gold = Mapping[str, Mapping[str, Any]]
@@ -39,6 +40,12 @@ def load_gold(path: Path, task: Task) -> Gold:
     if not gold:
         raise UserError(f"{path} is empty: give a file of gold labels")
     return gold
+
+
+def says_unknown(task: Task, fields: Mapping[str, Any]) -> bool:
+    """Return whether this gold label says `unknown` of a promised field that a labelled message must know."""
+    required = (name for name in task.promised() if task.fields[name].required)
+    return any(name in fields and normal_label(fields[name]) == UNKNOWN for name in required)
 
 
 def _row(line: bytes, where: str) -> tuple[str, Mapping[str, Any]]:

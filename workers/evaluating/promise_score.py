@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from schemas.calibration import Calibration
 from schemas.events import EventKind
 from schemas.task import Task
-from workers.evaluating.gold import Gold
+from workers.evaluating.gold import Gold, says_unknown
 from workers.evaluating.normal import normal_label
 from workers.evaluating.outcome import Outcome
 from workers.evaluating.scores import PromiseScore, Share
@@ -19,10 +19,15 @@ def promise_score(
     """Return the promise beside what happened to messages with a gold label of every promised field."""
     promise, names = calibration.bound.promise, task.promised()
     labelled: list[bool] = []
+    unknowns: list[bool] = []
     said: list[Example] = []
     for one in outcomes:
         known = gold.get(one.message_id or "", {})
-        if one.kind is EventKind.DEAD or not all(name in known for name in names):
+        if one.kind is EventKind.DEAD:
+            continue
+        if says_unknown(task, known):
+            unknowns.append(one.kind is EventKind.LABELLED)
+        if not all(name in known for name in names):
             continue
         right = all(one.fields[name] is None or normal_label(known[name]) == one.fields[name] for name in names)
         if one.kind is EventKind.LABELLED:
@@ -34,6 +39,8 @@ def promise_score(
         error=promise.error,
         confidence=promise.confidence,
         wrong=Share(len(labelled) - sum(labelled), len(labelled)),
+        unknown=promise.unknown,
+        unknowns=Share(sum(unknowns), len(unknowns)),
         calibration_error=calibration_error(said),
         brier=brier(said),
         rehearsed=calibration.counts.gold == gold_hash,

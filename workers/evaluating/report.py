@@ -54,12 +54,23 @@ def promise(report: Report) -> Table:
     rows = [
         ["wrong among labelled, promised at most", f"{percent(one.error)}, confidence {percent(one.confidence)}"],
         ["wrong among labelled, measured", _share(one.wrong)],
+        *_unknown_rows(one),
         ["calibration error (ECE) of the probabilities", _digits(one.calibration_error)],
         ["Brier score of the probabilities", _digits(one.brier)],
     ]
     if one.rehearsed:
         rows.append(["measured by", "the gold labels it was calibrated with, which proves nothing"])
     return "Promise", ("WHAT", "VALUE"), rows
+
+
+def _unknown_rows(one: PromiseScore) -> list[list[str]]:
+    if one.unknown is None and not one.unknowns.of:
+        return []
+    stated = "nothing" if one.unknown is None else percent(one.unknown)
+    return [
+        ["labelled among messages for which unknown is right, promised at most", stated],
+        ["labelled among messages for which unknown is right, measured", _share(one.unknowns)],
+    ]
 
 
 def accuracy(report: Report) -> Table:
@@ -135,6 +146,7 @@ def _promise_json(one: PromiseScore) -> dict[str, Any]:
         "confidence": one.confidence,
         "kept": one.kept,
         "measured": {"wrong": one.wrong.hits, "of": one.wrong.of, "error": rounded(one.wrong.value)},
+        "unknown": {"promised": one.unknown, "labelled": one.unknowns.hits, "of": one.unknowns.of},
         "calibration_error": rounded(one.calibration_error),
         "brier": rounded(one.brier),
         "rehearsed": one.rehearsed,

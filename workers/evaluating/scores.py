@@ -110,19 +110,25 @@ class ExtractScore:
 class PromiseScore:
     """A promise beside what happened: `wrong` of the labelled messages, and how far the probabilities were off.
 
-    `rehearsed` says that the calibration was made from these very gold labels, so that nothing is proved.
+    `unknown` is the share promised of messages for which unknown is the right answer, None without such a promise, and
+    `unknowns` is what was labelled of these. `rehearsed` says that the calibration was made from these very gold labels, so
+    that nothing is proved.
     """
 
     error: float
     confidence: float
     wrong: Share
+    unknown: float | None
+    unknowns: Share
     calibration_error: float | None
     brier: float | None
     rehearsed: bool
 
     @property
     def kept(self) -> bool | None:
-        return None if self.wrong.value is None else self.wrong.value <= self.error
+        if self.wrong.value is None:
+            return None
+        return self.wrong.value <= self.error and (self.unknown is None or (self.unknowns.value or 0.0) <= self.unknown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,8 @@ class Assurer:
 
 def _ranked(signal: Signal) -> tuple[SignalKind | None, float | None]:
     match signal:
-        case Confidence(probability=probability):
-            return SignalKind.LOGPROBS, probability
+        case Confidence(probability=probability, kind=kind):
+            return kind, probability
         case ClaimedConfidence(band=band):
             return SignalKind.BAND, BAND_SCORES[band]
         case NotScored():

@@ -1,27 +1,37 @@
 """Binding: whether a calibration is of what a worker is about to do. Pure."""
 
+from typing import NamedTuple
+
 from schemas.calibration import Bound, rules_hash
 from schemas.promise import Promise
 from schemas.task import Task
 from schemas.verdict import SignalKind
 
 
-def bound_of(task: Task, signal: SignalKind, model: str, hashes: tuple[str, str], batch_items: int) -> Bound:
-    """Return what a calibration of this task must be of. `hashes` are the prompt's and the reply schema's.
+class Hashes(NamedTuple):
+    """What is asked, what may be answered, and the user's own code that judges it."""
+
+    prompt: str
+    reply_schema: str
+    code: str = ""
+
+
+def bound_of(task: Task, signal: SignalKind, model: str, hashes: Hashes, batch_items: int) -> Bound:
+    """Return what a calibration of this task must be of.
 
     Raises ValueError for a task without a promise.
     """
     if task.promise is None:
         raise ValueError(f"task {task.name} states no promise")
-    prompt, reply_schema = hashes
     return Bound(
         task=task.name,
         rules=rules_hash(task),
+        code=hashes.code,
         promise=task.promise,
         signal=signal,
         model=model,
-        prompt=prompt,
-        reply_schema=reply_schema,
+        prompt=hashes.prompt,
+        reply_schema=hashes.reply_schema,
         batch_items=batch_items,
     )
 
@@ -45,6 +55,8 @@ def difference(made: Bound, wanted: Bound) -> str | None:
         return f"is of reply schema {made.reply_schema}, and the task's fields now make {wanted.reply_schema}"
     if made.rules != wanted.rules:
         return "is of other fields or checks than the task now has"
+    if made.code != wanted.code:
+        return "is of check functions or a reply model whose code was changed since"
     if made.batch_items < wanted.batch_items:
         return f"is of at most {made.batch_items} messages in a call, and batching.max_items is {wanted.batch_items}"
     return None

@@ -19,6 +19,9 @@ from typing import NamedTuple
 
 from workers.promising.binomial import at_most, least_sample, upper_bound
 
+ANY, NONE = -1.0, 1.0
+"""Every score is above the one, none above the other."""
+
 _ERRORS_AT_START = 5
 _STEP = 0.02
 _START_SHARE = 3  # a start within the strictest third leaves room to loosen
@@ -51,8 +54,13 @@ class NotKept:
     missing: int | None
 
 
-def keep(examples: Sequence[Example], unlabelled: Sequence[float], error: float, risk: float) -> Kept | NotKept:
-    """Return the threshold that keeps `error` with the probability `1 - risk`. `unlabelled` scores may be none."""
+def keep(
+    examples: Sequence[Example], unlabelled: Sequence[float], error: float, risk: float, above: float = ANY
+) -> Kept | NotKept:
+    """Return the threshold that keeps `error` with the probability `1 - risk`. `unlabelled` scores may be none.
+
+    No threshold at or below `above` is taken, whatever it keeps: where it ends the sequence at the first step, `accepted` is 0.
+    """
     start = start_of(len(examples), error, risk)
     if len(examples) < start:
         return NotKept(len(examples), sum(not one.right for one in examples), start - len(examples))
@@ -64,6 +72,8 @@ def keep(examples: Sequence[Example], unlabelled: Sequence[float], error: float,
     kept: Kept | None = None
     accepted = wrong = 0
     for least in sequence_of([one.score for one in ordered], unlabelled, start):
+        if least <= above:
+            break
         accepted = bisect_right(falling, -least)
         wrong = errors[accepted]
         if at_most(wrong, accepted, error) > risk:

@@ -31,9 +31,9 @@ from workers.limiting.limiter import Limiter
 from workers.line import Entry, Gate, Line
 from workers.patience import Patience
 from workers.pipeline import Pipeline
-from workers.promising.binding import bound_of
+from workers.promising.binding import Hashes, bound_of
 from workers.routing import Router
-from workers.setting_sections import Settings
+from workers.setting_sections import ModelSettings, Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
 from workers.wiring.model import build_limiter
@@ -67,11 +67,18 @@ def allowed_by(limiter: Limiter) -> Allowed:
     return Allowed(known.requests_per_minute, known.tokens_per_minute)
 
 
-def bound_by(task: Task, route: Route, settings: Settings) -> Bound:
+def bound_by(loaded: LoadedTask, route: Route, settings: Settings) -> Bound:
     """Return what a calibration must be of for this task on this route. Raises ValueError for a task without a promise."""
     backend = route.backend
-    hashes = (backend.prompt_hash, backend.schema_hash)
-    return bound_of(task, backend.signal, backend.model, hashes, settings.batching.max_items)
+    hashes = Hashes(backend.prompt_hash, backend.schema_hash, loaded.code)
+    model = asked_model(settings.model, backend.signal)
+    return bound_of(loaded.task, backend.signal, model, hashes, settings.batching.max_items)
+
+
+def asked_model(model: ModelSettings, signal: SignalKind) -> str:
+    """Return the names of the models that the settings ask where labels carry this signal."""
+    others = {SignalKind.DISTRIBUTION: model.decisions_name}.get(signal)
+    return " + ".join(dict.fromkeys((model.name, others or model.name)))
 
 
 def build_line(
@@ -88,7 +95,7 @@ def build_line(
     Raises UserError for a calibration that is of something else.
     """
     if calibration is not None:
-        refuse_other(calibration, bound_by(loaded.task, route, settings), loaded)
+        refuse_other(calibration, bound_by(loaded, route, settings), loaded)
     task, batching = loaded.task, settings.batching
     shared = shared or Shared(build_limiter(settings, clock), build_slots(settings, [task]))
     limiter = shared.limiter

@@ -24,7 +24,7 @@ from workers.evaluating.metered import Meter
 from workers.evaluating.outcome import Answered, Outcome
 from workers.evaluating.promise_score import promise_score
 from workers.exits import UserError
-from workers.promising.binding import bound_of
+from workers.promising.binding import Hashes, bound_of
 from workers.settings import load_settings
 from workers.taskfiles import load_task
 
@@ -53,7 +53,7 @@ async def run(loaded, calibration=None):
     settings = load_settings(FLAGS)
     outcomes = await dry_run(DryRun(loaded, inputs, settings, model, "test", 20.0, calibration), Meter(), lambda _done: None)
     answers = answers_of(outcomes)
-    return outcomes, bound_of(loaded.task, answers.signal, "nano", answers.hashes, 16), answers
+    return outcomes, bound_of(loaded.task, answers.signal, "nano", Hashes(*answers.hashes), 16), answers
 
 
 def gold_of(count=600):
@@ -98,7 +98,7 @@ def outcome(number, score, label="activate_my_card", doubts=("not_calibrated",),
 
 def made_of(task: Task, gold, outcomes):
     seen = evidence(task, gold, outcomes)
-    bound = bound_of(task, SignalKind.LOGPROBS, "nano", ("p", "s"), 16)
+    bound = bound_of(task, SignalKind.LOGPROBS, "nano", Hashes("p", "s"), 16)
     return seen, calibrate(seen, bound, Made(date(2026, 11, 21), "test", "", ("nano",)))
 
 

@@ -102,6 +102,20 @@ def test_two_signals_are_never_held_against_one_threshold():
     assert verdict.fields["intent"].probability is None
 
 
+def test_a_decision_routes_probability_is_not_taken_for_a_log_probability():
+    """Each has its own calibration, although both are numbers from 0 to 1."""
+    decided = Confidence(0.99, 1.0, 1, 0, SignalKind.DISTRIBUTION)
+    reading = Read({"intent": "cancel"}, {}, None, 0)
+
+    def verdict(signal):
+        made = calibration_of(task(), signal=signal)
+        return Judge(task(), UserCode(), made).judge("", reading, {"intent": decided}, "nano")
+
+    assert reasons(verdict(SignalKind.LOGPROBS)) == [(Doubt.NOT_CALIBRATED, "intent")]
+    assert verdict(SignalKind.LOGPROBS).assurance.signal is SignalKind.DISTRIBUTION
+    assert isinstance(verdict(SignalKind.DISTRIBUTION), Labelled)
+
+
 def test_another_model_behind_the_same_name_is_not_believed():
     """An alias that moved on: everything is escalated until somebody calibrates again."""
     verdict = judged(task(), calibration_of(task()), {"intent": "cancel"}, {"intent": 1.0}, by="nano-2")
