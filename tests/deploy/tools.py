@@ -30,7 +30,7 @@ LOCK = ROOT / "requirements" / "deploy.txt"
 KEDA = "github.com/kedacore/keda/v2@v2.21.0"
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 UNITTEST = "github.com/helm-unittest/helm-unittest@v1.1.2"
-CYCLONUS = "github.com/mattfenwick/cyclonus@v0.5.6"
+COMPOSE = "github.com/compose-spec/compose-go/v2@v2.16.1"
 STRIMZI = ("io.strimzi:api:1.2.0", "io.strimzi:crd-generator:1.2.0")
 STRIMZI_KINDS = ("topic.KafkaTopic", "user.KafkaUser")
 BUILD_SECONDS = 900
@@ -176,10 +176,6 @@ def built(name: str, command: str) -> Path:
 
 def helm_unittest() -> Path:
     return built(UNITTEST, "./cmd/helm-unittest")
-
-
-def cyclonus() -> Path:
-    return built(CYCLONUS, "./cmd/cyclonus")
 
 
 @cache
