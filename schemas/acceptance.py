@@ -23,13 +23,15 @@ class DecisionThresholds(Frozen):
 class Thresholds(Frozen):
     """Accept a label when its confidence reaches the threshold of its field. Fields not named accept `default`.
 
-    `default` and `fields` are about log-probabilities, `decisions` is about a decision route's probabilities: no number
-    stands for both. `bands` says which stated bands are accepted where the route gives neither.
+    `default` and `fields` are about log-probabilities, `decisions` is about a decision route's probabilities, `agreement` about
+    the share of further answers that agree: no number stands for two of them. `bands` says which stated bands are accepted
+    where the route gives none of these.
     """
 
     default: Least = 0.7
     fields: dict[Name, Least] = Field(default_factory=dict)
     decisions: DecisionThresholds | None = None
+    agreement: Least | None = None
     bands: tuple[Literal["high", "medium", "low"], ...] = ("high",)
 
     def of(self, field: str, kind: SignalKind) -> float | None:
@@ -39,6 +41,8 @@ class Thresholds(Frozen):
                 return self.fields.get(field, self.default)
             case SignalKind.DISTRIBUTION:
                 return self.decisions.of(field) if self.decisions is not None else None
+            case SignalKind.AGREEMENT:
+                return self.agreement
             case SignalKind.BAND:
                 return None
             case _:

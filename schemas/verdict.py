@@ -11,6 +11,7 @@ class SignalKind(StrEnum):
 
     DISTRIBUTION = "distribution"  # a decision route's own probability of every label
     LOGPROBS = "logprobs"  # probability of the label's tokens among the labels
+    AGREEMENT = "agreement"  # how many answers to the same text alone, its labels in another order, say the same
     BAND = "band"  # the model's own word: high, medium or low
 
 

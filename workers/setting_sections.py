@@ -162,6 +162,13 @@ class ModelSettings(Section):
     logprobs: Literal["auto", "on", "off"] = Field(
         default="auto", description="token probabilities; auto asks the endpoint once"
     )
+    votes: int = Field(
+        default=0,
+        ge=0,
+        le=5,
+        description="without token probabilities, ask so many times more about each message, alone and with its labels in "
+        "another order: how many agree is the confidence",
+    )
     temperature: Annotated[float | None, BeforeValidator(off)] = Field(default=0, ge=0, le=2, description="off leaves it out")
     max_output_tokens_per_item: int = Field(default=120, ge=8, le=4096, description="room for the answer about one message")
     repair: bool = Field(default=True, description="ask once more, with what was wrong, about an answer that breaks a rule")

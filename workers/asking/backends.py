@@ -4,6 +4,7 @@
 |---|---|---|---|---|
 | `Prompt` | 1 | yes | yes | log-probabilities, or the stated band |
 | `Sheet` | n | yes | no | distribution |
+| `Agreement` | 1 + n times the votes | yes | yes | agreement |
 | `Both` | 1 + n | by the sheet | by the prompt | distribution |
 """
 

@@ -23,9 +23,13 @@ def join(question: Question, results: Sequence[Result]) -> Result:
             return result
     answers = [result for result in results if isinstance(result, Answer)]
     decided: dict[str, Mapping[str, Decision]] = {ref: fields for answer in answers for ref, fields in answer.decided.items()}
-    if not decided:
+    votes: dict[str, dict[int, str]] = {}
+    for call, result in pairs:
+        if call.vote and isinstance(result, Answer):
+            votes.setdefault(call.refs[0], {})[call.vote] = result.content
+    if not decided and not votes:
         return _worst([result for result in results if not isinstance(result, Answer)])
-    written = next((result for call, result in pairs if call.wire is Wire.CHAT and isinstance(result, Answer)), None)
+    written = next((r for call, r in pairs if call.wire is Wire.CHAT and not call.vote and isinstance(r, Answer)), None)
     first = written or answers[0]
     return Answer(
         content=first.content,
@@ -36,6 +40,7 @@ def join(question: Question, results: Sequence[Result]) -> Result:
         request_id=first.request_id,
         allowances=answers[-1].allowances,
         decided=decided,
+        votes=votes,
     )
 
 

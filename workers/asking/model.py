@@ -23,12 +23,16 @@ Wrong = Sequence[Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: its bytes, the refs of its items in order, and the fields it decides, in order (none on the chat wire)."""
+    """One request: its bytes, the refs of its items in order, and the fields it decides, in order (none on the chat wire).
+
+    `vote` numbers the further chat calls about one item (`workers.asking.agreement`); 0 is none of them.
+    """
 
     body: bytes
     refs: tuple[str, ...]
     wire: Wire = Wire.CHAT
     fields: tuple[str, ...] = ()
+    vote: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,9 @@ class Usage:
 class Answer:
     """What a model said. `cut` tells that it ran out of tokens, so that only a prefix of the content is there.
 
-    `decided` holds, by ref and field, what a decision route says; its fields are not in the content. `allowances` is what
-    the provider told of the account's limits.
+    `decided` holds, by ref and field, what a decision route says; its fields are not in the content. `votes` holds, by ref and
+    number, the contents of further answers about that item alone. `allowances` is what the provider told of the account's
+    limits.
     """
 
     content: str
@@ -86,6 +91,7 @@ class Answer:
     request_id: str
     allowances: Allowances = UNTOLD
     decided: Mapping[str, Mapping[str, Decision]] = field(default_factory=dict)
+    votes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
 
 class Trouble(StrEnum):

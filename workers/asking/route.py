@@ -13,6 +13,7 @@ from typing import Literal
 from schemas.message import Message
 from schemas.task import Task
 from schemas.verdict import SignalKind
+from workers.asking.agreement import Agreement, accepts_agreement
 from workers.asking.backends import Backend, decision_backend
 from workers.asking.calling import ask_all
 from workers.asking.decisions import fits_a_sheet
@@ -32,13 +33,15 @@ class Wishes:
     """What the operator insists on or forbids; auto leaves it to what the route is found to do.
 
     `decisions_model` is the model that decision routes are asked for; None is the dialect's. `insisted` are options of the
-    request that the operator set, so that they are not left out when a route refuses them (`workers.asking.degrade`).
+    request that the operator set, so that they are not left out when a route refuses them (`workers.asking.degrade`). `votes`
+    is how many further answers to ask for where there are no probabilities.
     """
 
     backend: Literal["auto", "chat", "decisions", "systemone"] = "auto"
     logprobs: Switch = "auto"
     decisions_model: str | None = None
     insisted: frozenset[str] = frozenset()
+    votes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ async def _try(
 
 
 def _candidates(task: Task, wishes: Wishes) -> Iterator[Candidate]:
-    """Yield what may be tried, best first: log-probabilities, a decision route, the model's word.
+    """Yield what may be tried, best first: log-probabilities, a decision route, agreement, the model's word.
 
     Log-probabilities come before a decision route, because there a call is about one message only.
     """
@@ -126,6 +129,8 @@ def _candidates(task: Task, wishes: Wishes) -> Iterator[Candidate]:
         }
         for wire in wires.get(wishes.backend, ()):
             yield partial(_decided, task, wishes.decisions_model, wire)
+    if chat and wishes.logprobs != "on" and wishes.votes and accepts_agreement(task):
+        yield lambda dialect: Agreement(task, replace(dialect, signal=SignalKind.AGREEMENT), wishes.votes)
     if chat and wishes.logprobs != "on":
         yield lambda dialect: Prompt(task, _banded(dialect))
 

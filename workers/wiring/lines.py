@@ -12,6 +12,7 @@ from schemas.task import Task
 from schemas.verdict import SignalKind
 from topics.codec import Codec
 from topics.source import Source
+from workers.asking.agreement import permuted
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
 from workers.batching.sizing import Allowed, Sizing
@@ -23,6 +24,7 @@ from workers.calibrationfiles import refuse_other
 from workers.calls import Calls
 from workers.clocks import Clocks
 from workers.exits import UserError
+from workers.judging.agreeing import AgreementReader
 from workers.judging.answers import AnswerReader, DecidedReader, WrittenReader
 from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
@@ -116,7 +118,7 @@ def build_line(
         route=route,
         calls=Calls(route, cost, limiter, clock),
         patience=Patience(most_seconds=settings.limits.most_seconds),
-        reader=reader_of(task, route.backend.signal),
+        reader=reader_of(task, route.backend.signal, settings.model.votes),
         judge=Judge(task, UserCode(loaded.reply_model, loaded.functions), calibration),
         repair=settings.model.repair,
         router=Router(task, stream),
@@ -125,8 +127,8 @@ def build_line(
     )
 
 
-def reader_of(task: Task, signal: SignalKind) -> AnswerReader:
-    """Return what reads the answers about the task where labels carry this signal."""
+def reader_of(task: Task, signal: SignalKind, votes: int = 0) -> AnswerReader:
+    """Return what reads the answers about the task where labels carry this signal, of so many further answers."""
     books = code_books(task)
     others = [name for name in task.fields if name not in books]
     match signal:
@@ -134,6 +136,9 @@ def reader_of(task: Task, signal: SignalKind) -> AnswerReader:
             return DecidedReader(books, Reader({}, others, banded=False) if others else None)
         case SignalKind.LOGPROBS:
             return WrittenReader(Reader(books, others, banded=False), Scorer(books))
+        case SignalKind.AGREEMENT:
+            further = {vote: Reader(code_books(permuted(task, vote)), (), banded=False) for vote in range(1, votes + 1)}
+            return AgreementReader(Reader(books, others, banded=False), further)
         case SignalKind.BAND:
             return WrittenReader(Reader(books, others, banded=True), None)
         case _:

@@ -60,7 +60,8 @@ def wishes_of(model: ModelSettings) -> Wishes:
     """Return what the settings insist on or forbid."""
     gives_none = model.logprobs == "auto" and not profile_of(model.name).logprobs
     insisted = model.model_fields_set & {"reasoning_effort", "temperature"}
-    return Wishes(model.backend, "off" if gives_none else model.logprobs, model.decisions_name, frozenset(insisted))
+    logprobs = "off" if gives_none else model.logprobs
+    return Wishes(model.backend, logprobs, model.decisions_name, frozenset(insisted), model.votes)
 
 
 def build_limiter(

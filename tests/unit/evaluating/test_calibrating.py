@@ -187,3 +187,15 @@ def test_a_promise_that_is_none_is_one_sentence(arguments, said, capsys):
     printed = capsys.readouterr().err
     assert said in printed
     assert len(printed.splitlines()) == 1
+
+
+async def test_agreement_is_calibrated_like_any_signal():
+    """Through all stages: a model that takes the first label of any list never agrees with itself, and says so in its scores."""
+    inputs = [Input(json.dumps({"id": str(n), "message": f"message {n}"}).encode(), None, str(n)) for n in range(20)]
+    model = ScriptedModel()
+    settings = load_settings({**FLAGS, "model.votes": 2})
+    outcomes = await dry_run(DryRun(promised(), inputs, settings, model, "test", 20.0), Meter(), lambda _done: None)
+    assert answers_of(outcomes).signal is SignalKind.AGREEMENT
+    assert {one.answered.assurance.score for one in outcomes} == {0.25}
+    assert {one.reason for one in outcomes} == {"not_calibrated"}
+    assert sum(len(texts) == 1 for texts in model.texts) >= 40
