@@ -13,7 +13,7 @@ from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_r
 from workers.batching.tokens import Call
 from workers.batching.window import Batch
 from workers.clocks import Clocks
-from workers.judging.reading import Unread
+from workers.judging.reading import Read, Reading, Unread
 from workers.judging.repair import Again, settle
 from workers.line import Entry, Kept, Line, Part
 from workers.routing import AnsweredBy
@@ -63,6 +63,7 @@ class Labelling:
         backend = line.route.backend
         by = AnsweredBy(answer.model, backend.prompt_hash, backend.schema_hash, answer.request_id, len(part.entries))
         tries = part.tries + 1
+        self._put_aside(line, part, readings)
         unread: list[Entry] = []
         for entry, reading in zip(part.entries, readings, strict=True):
             place = 0 if isinstance(reading, Unread) else reading.place
@@ -82,6 +83,14 @@ class Labelling:
             for entry in unread:
                 self._settling.give_up(line, entry, rejected, attempts=tries)
         return [Part(entries, tries) for entries in again]
+
+    def _put_aside(self, line: Line, part: Part, readings: Sequence[Reading]) -> None:
+        """Let some of what was answered be asked again (`workers.guard`), but nothing that was asked with what was wrong."""
+        if line.invariance is None:
+            return
+        pairs = zip(part.entries, readings, strict=True)
+        labels = [reading.labels if isinstance(reading, Read) and not entry.wrong else None for entry, reading in pairs]
+        line.invariance.answered([entry.message for entry in part.entries], labels, self._clocks.jitter)
 
     async def _endure(self, line: Line, part: Part, fault: Fault) -> list[Part]:
         """Do what the fault asks for: wait, ask less at once, give one message up, or stop until an operator acts."""

@@ -1,7 +1,7 @@
 """A line: the stages of one task, built by `workers.wiring` and joined by `workers.pipeline`. Values only."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from workers.batching.feeder import Feeder
 from workers.batching.sizing import Sizing
 from workers.brake import Brake
 from workers.calls import Calls
+from workers.guarding.sampling import Labels, Sample, Sampling
+from workers.guarding.trust import Trust
 from workers.judging.answers import AnswerReader
 from workers.judging.verdicts import Judge
 from workers.patience import Patience
@@ -75,6 +77,25 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Invariance:
+    """Whether labels depend on the company: how many messages are trusted to share a call, and what waits to be asked again.
+
+    `waiting` is bounded: what finds no room is not asked again.
+    """
+
+    trust: Trust
+    sampling: Sampling
+    waiting: "asyncio.Queue[Sample]"
+
+    def answered(self, messages: Sequence[Message], labels: Sequence[Labels | None], chance: Callable[[], float]) -> None:
+        """Put aside what is to be asked again of an answered call; labels are None where there is nothing to compare."""
+        self.trust.answered(len(messages))
+        for sample in self.sampling.choose(messages, labels, chance):
+            if not self.waiting.full():
+                self.waiting.put_nowait(sample)
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One task's stages, in the order in which a message meets them."""
 
@@ -91,3 +112,4 @@ class Line:
     router: Router
     gate: Gate
     brake: Brake
+    invariance: Invariance | None = None  # None where messages share no call, or nobody wants to know

@@ -18,6 +18,7 @@ from topics.record import Record
 from topics.source import Source
 from workers.batching.window import Batch
 from workers.clocks import Clocks
+from workers.guard import Guard
 from workers.labelling import Labelling
 from workers.line import Entry, Line
 from workers.settling import Settling
@@ -57,7 +58,14 @@ class Pipeline:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._consume())
                 labelling = [group.create_task(self._dispatch(line)) for line in self._lines.values()]
+                guarding = [
+                    group.create_task(Guard(line, line.invariance, self._watch).run())
+                    for line in self._lines.values()
+                    if line.invariance is not None
+                ]
                 await _either(stop, labelling)
+                for task in guarding:
+                    task.cancel()
                 self._source.stop_receiving()
                 for line, task in zip(self._lines.values(), labelling, strict=True):
                     line.feeder.drain()

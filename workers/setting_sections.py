@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from workers.setting_base import Section, off
 from workers.setting_delivery import DeliverySettings, ExactlyOnceSettings
+from workers.setting_guard import GuardSettings
 from workers.setting_limits import LimitSettings
 
 LAST_PORT = 65_535
@@ -250,6 +251,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     limits: LimitSettings = LimitSettings()
     batching: BatchingSettings = BatchingSettings()
+    guard: GuardSettings = GuardSettings()
     brake: BrakeSettings = BrakeSettings()
     health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()

@@ -1,8 +1,9 @@
 """Watching: the pipeline's facts as metrics and log lines. No message text, key or header is ever among them."""
 
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Literal, assert_never
 
+from schemas.fields import UNKNOWN
 from schemas.verdict import Confidence, Escalated, Labelled, Rejected, Verdict
 from topics.lane_facts import Committing, LaneFact, LaneState, StateChange
 from topics.record import Partition, Record
@@ -10,6 +11,8 @@ from topics.source import Standing
 from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig, TryAgain
 from workers.batching.window import Batch
 from workers.calls import Asked
+from workers.guarding.sampling import Labels, Outcome, band_of
+from workers.guarding.trust import Trust
 from workers.health import Readiness
 from workers.limiting.breaker import BreakerState
 from workers.limiting.limiter import Limiter
@@ -34,6 +37,7 @@ class Watch:
         self._readiness = readiness
         self._troubles: dict[str, str] = {}
         self._faulty: dict[str, str] = {}
+        self._trusted: dict[str, int] = {}
 
     def lane(self, fact: LaneFact) -> None:
         match fact:
@@ -54,6 +58,8 @@ class Watch:
             self._limits(limiter)
         for line in lines.values():
             self._tasks[line.task.name].batch_size.set(line.feeder.max_items)
+            if line.invariance is not None:
+                self._trusted_items(line.task.name, line.invariance.trust)
         for partition, standing in standings.items():
             gauges = self._gauges(partition)
             gauges.not_done(standing.owed)
@@ -97,6 +103,20 @@ class Watch:
         elif not isinstance(result, Barred):
             _LOG.warning("model_call_failed", task=task, outcome=_outcome(result), why=result.why)
 
+    def compared(self, task: str, how: Literal["alone", "shuffled"], outcome: Outcome, place: int) -> None:
+        """Count a message that was asked again; `place` counts from 0."""
+        self._tasks[task].guard.compared(how, outcome.value, band_of(place))
+
+    def compared_labels(self, task: str, shared: Labels, alone: Labels) -> None:
+        """Count the labels of a message that was asked again alone."""
+        for field, label in shared.items():
+            self._tasks[task].guard.label(field, label or UNKNOWN, flipped=alone.get(field) != label)
+
+    def flips(self, task: str, trust: Trust) -> None:
+        """Say what is known of how labels depend on the company."""
+        for size in trust.known():
+            self._tasks[task].guard.flips(size.items, size.rate, size.bound)
+
     def unread(self, task: str, why: str) -> None:
         self._tasks[task].reasked[why].inc()
 
@@ -137,6 +157,19 @@ class Watch:
         self._over(f"task {task}")
         self._metrics.intake_stopped.labels("model").set(0)
         _LOG.info("intake_resumed", task=task)
+
+    def _trusted_items(self, task: str, trust: Trust) -> None:
+        before = self._trusted.get(task)
+        if before == trust.items:
+            return
+        self._trusted[task] = trust.items
+        self._tasks[task].guard.trusted(trust.items)
+        if before is None:
+            return
+        if trust.items < before:
+            _LOG.warning("batches_smaller", task=task, items=trust.items, why="labels depend on the messages in the same call")
+        else:
+            _LOG.info("batches_larger", task=task, items=trust.items, why="labels do not depend on the company by now")
 
     def _limits(self, limiter: Limiter) -> None:
         self._metrics.calls_waiting.set(limiter.waiting)

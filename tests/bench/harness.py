@@ -149,6 +149,7 @@ def worker_environment(job: Job, regime: Regime) -> dict[str, str]:
         model__logprobs="off",
         batching__max_items=job.batch,
         batching__max_waiting=4000,
+        guard__share=0,  # no peer asks anything again
         health__port=0,
         logs__format="json",
     )

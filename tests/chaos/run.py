@@ -39,6 +39,7 @@ WORKER = {
     "batching__max_items": ITEMS,
     "delivery__commit_seconds": COMMIT_SECONDS,
     "stop_seconds": 15,
+    "guard__share": 0,  # what is asked again here is asked again because of a fault
 }
 BROKEN = "tests.broker.broken_worker"
 Report = Callable[[str], None]

@@ -31,6 +31,7 @@ PURE = (
     "workers/allowance.py",
     "workers/asking/rate_headers.py",
     "workers/batching/tokens.py",
+    "workers/guarding/*.py",
     "workers/batching/window.py",
     "workers/judging/*.py",
     "workers/limiting/account.py",

@@ -44,12 +44,18 @@ def size_under_limits(allowed: Allowed, static: float, per_item: float) -> float
 
 
 class Sizing:
-    """See the module's docstring. `most` is what the settings allow, its tokens those of a whole call."""
+    """See the module's docstring. `most` is what the settings allow, its tokens those of a whole call.
 
-    def __init__(self, most: Limits, cost: TokenCost, allowed: Callable[[], Allowed]) -> None:
+    `trusted` tells how many messages may share a call before their labels depend on the company (`workers.guarding.trust`).
+    """
+
+    def __init__(
+        self, most: Limits, cost: TokenCost, allowed: Callable[[], Allowed], trusted: Callable[[], float] = lambda: inf
+    ) -> None:
         self._most = most
         self._cost = cost
         self._allowed = allowed
+        self._trusted = trusted
         self._climb = Climb(most.max_items)
         self._bearable = float(most.max_items)
         self._under_limits = most.max_items
@@ -79,7 +85,7 @@ class Sizing:
             wanted = self._climb.size
         else:
             wanted = self._steadied(size_under_limits(allowed, self._cost.static, self._cost.per_item))
-        return max(1, min(wanted, int(self._bearable)))
+        return int(max(1, min(wanted, self._bearable, self._trusted())))
 
     def _steadied(self, wanted: float) -> int:
         """Follow what is wanted only when it has moved by more than its noise."""

@@ -27,7 +27,7 @@ from workers.taskfiles import GOLD_FILE, SAMPLE_FILE, LoadedTask
 from workers.wiring.model import openai_model
 
 # Whatever comes out is measured: a run of dead letters is a result here, not a reason to stop.
-_DRY = {"health.port": "off", "brake.dead_run": 1_000_000_000, "brake.dead_share": 1, "stop_seconds": 1}
+_DRY = {"health.port": "off", "brake.dead_run": 1_000_000_000, "brake.dead_share": 1, "stop_seconds": 1, "guard.share": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,42 @@ class ModelMetrics:
     )
 
 
+class GuardMetrics:
+    """Whether messages that share a call answer for themselves alone."""
+
+    guard_compared = Declared(
+        Counter,
+        "guard_compared",
+        "Messages asked again, alone or in a shuffled call, by what comparing the labels said and by place in the first call.",
+        ("task", "how", "outcome", "place"),
+        "messages",
+    )
+    guard_labels = Declared(
+        Counter,
+        "guard_labels",
+        "Labels of messages asked again alone, by whether sharing a call had flipped them.",
+        ("task", "field", "label", "flipped"),
+        "labels",
+    )
+    guard_flip_rate = Declared(
+        Gauge,
+        "guard_flip_rate",
+        "Share of messages with other labels than alone, by the most items of the call.",
+        ("task", "items"),
+        "share",
+    )
+    guard_flip_bound = Declared(
+        Gauge,
+        "guard_flip_bound",
+        "What that share does not exceed, with 90 % confidence at any time.",
+        ("task", "items"),
+        "share",
+    )
+    guard_trusted_items = Declared(
+        Gauge, "guard_trusted_items", "Messages that may share a call before labels depend on it.", ("task",), "messages"
+    )
+
+
 class LimitMetrics:
     """What holds calls back."""
 

@@ -5,13 +5,23 @@ from typing import TypeVar, get_args
 
 from prometheus_client import Counter
 
-from workers.metrics.areas import CallOutcome, Closed, HedgeWon, LimitMetrics, ModelMetrics, Outcome, RecordMetrics, TokenKind
+from workers.metrics.areas import (
+    CallOutcome,
+    Closed,
+    GuardMetrics,
+    HedgeWon,
+    LimitMetrics,
+    ModelMetrics,
+    Outcome,
+    RecordMetrics,
+    TokenKind,
+)
 from workers.metrics.declared import Children
 
 K = TypeVar("K", bound=str)
 
 
-class PerTask(LimitMetrics, ModelMetrics, RecordMetrics):
+class PerTask(GuardMetrics, LimitMetrics, ModelMetrics, RecordMetrics):
     """The areas whose metrics are a task's."""
 
 
@@ -31,6 +41,7 @@ class TaskMetrics:
         "dead_letters",
         "done",
         "escalations",
+        "guard",
         "hedges",
         "reasked",
         "received",
@@ -40,6 +51,7 @@ class TaskMetrics:
 
     def __init__(self, metrics: PerTask, task: str) -> None:
         self._task, self._cost = task, metrics.model_cost_dollars
+        self.guard = GuardFigures(metrics, task)
         self.received = metrics.records_received.labels(task)
         self.done: Mapping[Outcome, Counter] = _bound(metrics.records_done, task, get_args(Outcome))
         self.batches: Mapping[Closed, Counter] = _bound(metrics.batches, task, get_args(Closed))
@@ -59,6 +71,28 @@ class TaskMetrics:
     def cost(self, dollars: float) -> None:
         """Add the cost of a call whose price is known. Not called for an unknown price: the series stays absent."""
         self._cost.labels(self._task).inc(dollars)
+
+
+class GuardFigures:
+    """What the guard found for one task. Its labels are many and its events few, so they are looked up as they come."""
+
+    __slots__ = ("_metrics", "_task")
+
+    def __init__(self, metrics: GuardMetrics, task: str) -> None:
+        self._metrics, self._task = metrics, task
+
+    def compared(self, how: str, outcome: str, place: str) -> None:
+        self._metrics.guard_compared.labels(self._task, how, outcome, place).inc()
+
+    def label(self, field: str, label: str, *, flipped: bool) -> None:
+        self._metrics.guard_labels.labels(self._task, field, label, str(flipped).lower()).inc()
+
+    def flips(self, items: int, rate: float, bound: float) -> None:
+        self._metrics.guard_flip_rate.labels(self._task, str(items)).set(rate)
+        self._metrics.guard_flip_bound.labels(self._task, str(items)).set(bound)
+
+    def trusted(self, items: int) -> None:
+        self._metrics.guard_trusted_items.labels(self._task).set(items)
 
 
 def _bound(counter: Counter, task: str, values: tuple[K, ...]) -> dict[K, Counter]:

@@ -1,9 +1,11 @@
 """Wiring of the lines: a task and a route become the stages between two topics."""
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import assert_never
 
 from schemas.calibration import Bound, Calibration
@@ -24,13 +26,15 @@ from workers.calibrationfiles import refuse_other
 from workers.calls import Calls
 from workers.clocks import Clocks
 from workers.exits import UserError
+from workers.guarding.sampling import Sampling
+from workers.guarding.trust import Trust
 from workers.judging.agreeing import AgreementReader
 from workers.judging.answers import AnswerReader, DecidedReader, WrittenReader
 from workers.judging.confidence import Scorer
 from workers.judging.reading import Reader
 from workers.judging.verdicts import Judge, UserCode
 from workers.limiting.limiter import Limiter
-from workers.line import Entry, Gate, Line
+from workers.line import Entry, Gate, Invariance, Line
 from workers.patience import Patience
 from workers.pipeline import Pipeline
 from workers.promising.binding import Hashes, bound_of
@@ -39,6 +43,8 @@ from workers.setting_sections import ModelSettings, Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
 from workers.wiring.model import build_limiter
+
+_MOST_PUT_ASIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,9 @@ def build_line(
             f"batching.max_tokens {limits.max_tokens} leaves no room beside the prompt of task {task.name}, which takes about "
             f"{cost.static:.0f} tokens of every call: raise it"
         )
-    sizing = Sizing(limits, cost, lambda: allowed_by(limiter))
+    invariance = build_invariance(settings, limits.max_items)
+    trusted = (lambda: inf) if invariance is None else (lambda: invariance.trust.items)
+    sizing = Sizing(limits, cost, lambda: allowed_by(limiter), trusted)
     window: Window[Entry] = Window(sizing.limits(), place_of(task))
     return Line(
         task=task,
@@ -124,7 +132,17 @@ def build_line(
         router=Router(task, stream),
         gate=Gate(),
         brake=Brake(BrakeLimits(settings.brake.dead_run, settings.brake.dead_share, settings.brake.window)),
+        invariance=invariance,
     )
+
+
+def build_invariance(settings: Settings, most_items: int) -> Invariance | None:
+    """Return what finds out whether labels depend on the company; None where there is no company, or nobody wants to know."""
+    guard = settings.guard
+    if guard.share == 0 or most_items == 1:
+        return None
+    trust = Trust(most_items, guard.share, guard.flips)
+    return Invariance(trust, Sampling(guard.share), asyncio.Queue(_MOST_PUT_ASIDE))
 
 
 def reader_of(task: Task, signal: SignalKind, votes: int = 0) -> AnswerReader:

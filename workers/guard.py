@@ -1,0 +1,77 @@
+"""The guard's thin driver: asks samples of what was answered again, and tells what came of it.
+
+Its calls go through the limits of the account as all do, and cost what they cost. It takes no slot, keeps no message
+waiting and changes no event: what cannot be asked now is not asked at all.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import assert_never
+
+from schemas.message import Message
+from workers.asking.model import Answer
+from workers.guarding.sampling import Alone, Labels, Outcome, Shuffled, judged
+from workers.judging.reading import Read
+from workers.line import Invariance, Line
+from workers.watch import Watch
+
+AT_ONCE = 4
+
+
+class Guard:
+    """Works off what one line's answers put aside."""
+
+    def __init__(self, line: Line, invariance: Invariance, watch: Watch) -> None:
+        self._line = line
+        self._invariance = invariance
+        self._watch = watch
+
+    async def run(self) -> None:
+        """Ask again until cancelled, at most `AT_ONCE` samples at a time."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            sample = await self._invariance.waiting.get()
+            await self._line.gate.opened.wait()
+            match sample:
+                case Alone():
+                    await self._alone(sample)
+                case Shuffled():
+                    await self._shuffled(sample)
+                case _:
+                    assert_never(sample)
+
+    async def _alone(self, sample: Alone) -> None:
+        (alone,) = await self._ask([sample.message])
+        again = alone
+        if alone is not None and alone != sample.labels:
+            (again,) = await self._ask([sample.message])
+        if alone is None or again is None:
+            return
+        outcome = judged(sample.labels, alone, again)
+        self._invariance.trust.compared(sample.items, outcome.score)
+        differing = alone if outcome is Outcome.FLIPPED else sample.labels
+        self._watch.compared(self._line.task.name, "alone", outcome, sample.place)
+        self._watch.flips(self._line.task.name, self._invariance.trust)
+        self._watch.compared_labels(self._line.task.name, sample.labels, differing)
+
+    async def _shuffled(self, sample: Shuffled) -> None:
+        answers = await self._ask(sample.messages)
+        for before, place, now in zip(sample.labels, sample.places, answers, strict=True):
+            if now is not None:
+                outcome = Outcome.SAME if now == before else Outcome.FLIPPED
+                self._watch.compared(self._line.task.name, "shuffled", outcome, place)
+
+    async def _ask(self, messages: Sequence[Message]) -> list[Labels | None]:
+        """Return the labels of each message; None where there is no answer, or none that can be read."""
+        permit = await self._line.calls.permit(messages, again=False)
+        question = self._line.route.question(messages)
+        asked = await permit.ask(question)
+        self._watch.call(self._line.task.name, asked)
+        if not isinstance(asked.result, Answer):
+            return [None] * len(messages)
+        readings = self._line.reader.read(asked.result, question.refs)
+        return [reading.labels if isinstance(reading, Read) else None for reading in readings]
