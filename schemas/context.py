@@ -13,7 +13,8 @@ class ContextRule(Frozen):
     """Which conversation a message belongs to, where its last turns are kept, and how much of them.
 
     `topic` is compacted and has a record per conversation. A conversation is named by the metadata field `conversation`, or
-    by the message's key; `speaker` is a metadata field too. A conversation that was silent for `ttl_hours` is over.
+    by the message's key; `speaker` is a metadata field too. A conversation that was silent for `ttl_hours` is over. A
+    worker holds so many megabytes of conversations at most, and forgets the ones that were silent longest first.
     """
 
     topic: TopicName
@@ -22,6 +23,7 @@ class ContextRule(Frozen):
     turns: int = Field(default=6, ge=1, le=50)
     tokens: int = Field(default=400, ge=20, le=8_000)
     ttl_hours: float = Field(default=72, gt=0, le=8_760)
+    memory_megabytes: int = Field(default=64, ge=1, le=65_536)
 
     @property
     def forget_topic(self) -> str:

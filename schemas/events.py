@@ -66,6 +66,14 @@ class MessageRef(Frozen):
     metadata: dict[str, str] = Field(default_factory=dict)
 
 
+class EarlierMessage(Frozen):
+    """An earlier message of the same source partition."""
+
+    id: str
+    offset: int
+    timestamp_ms: int
+
+
 class FieldValue(Frozen):
     """One field. A value of null is unknown. Confidence is null where nothing is scored, never 1.0 by default."""
 
@@ -100,6 +108,14 @@ class AssuranceValue(Frozen):
     calibration: str | None = Field(description="Name of the calibration, a hash of its content.")
 
 
+class UsedContext(Frozen):
+    """What was known of the message's conversation when the model was asked."""
+
+    turns: int = Field(ge=1, description="Earlier messages that stood beside the text.")
+    earlier: int = Field(ge=0, description="Messages of the conversation before those; only their number was told.")
+    last: EarlierMessage = Field(description="The newest of the turns: nothing later was used.")
+
+
 class LabelledEvent(Frozen):
     """A message whose every label the task's rule accepts."""
 
@@ -110,6 +126,7 @@ class LabelledEvent(Frozen):
     source: SourceRef
     fields: dict[str, FieldValue]
     assurance: AssuranceValue | None = Field(default=None, description="Of a task with a promise.")
+    context: UsedContext | None = Field(default=None, description="Of a task with a context; null where none was known.")
     provenance: Provenance
 
 
@@ -132,6 +149,7 @@ class EscalatedEvent(Frozen):
     text: str
     fields: dict[str, FieldValue]
     assurance: AssuranceValue | None = Field(default=None, description="Of a task with a promise.")
+    context: UsedContext | None = Field(default=None, description="Of a task with a context; null where none was known.")
     reasons: list[EscalationReason] = Field(min_length=1)
     provenance: Provenance
 

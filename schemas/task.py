@@ -173,6 +173,8 @@ class Task(Frozen):
     def accepts_decisions(self) -> bool:
         """Return whether the task has labels, and a rule for a decision route's probabilities of them."""
         rule = self.acceptance()
+        if self.context is not None:  # such a route takes one text and nothing beside it
+            return False
         return bool(self.classified()) and (isinstance(rule, Promise) or rule.decisions is not None)
 
     def classified(self) -> Mapping[str, LabelField | SentimentField]:

@@ -53,7 +53,7 @@ class Calls:
         """
         backend = self.route.backend
         overhead = backend.overhead(len(messages))
-        texts = overhead.copies * sum(self.cost.estimate(message.text) for message in messages)
+        texts = overhead.copies * sum(self.cost.estimate(message.words) for message in messages)
         more = (overhead.static_bytes - backend.overhead(1).static_bytes) / self.cost.bytes_per_token
         return overhead.requests, int(self.cost.static + more) + texts + overhead.output_tokens
 

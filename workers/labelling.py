@@ -35,7 +35,7 @@ class Labelling:
             parts = [Part(batch.items)]
             while parts:
                 await _past_gate(line)
-                part = self._settling.still_owed(parts.pop())
+                part = line.recalled(self._settling.still_owed(parts.pop()))
                 if not part.entries:
                     continue
                 permit = await line.calls.permit([entry.message for entry in part.entries], again=part.faults > 0)
@@ -44,6 +44,8 @@ class Labelling:
                 if not part.entries:
                     permit.unused()
                     continue
+                if line.recall is not None and not part.tries:
+                    self._watch.contexts(line.task.name, part.entries)
                 question = line.route.question([e.message for e in part.entries], [e.wrong for e in part.entries])
                 asked = await permit.ask(question)
                 result = asked.result

@@ -10,7 +10,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TypeVar
@@ -31,7 +31,7 @@ from workers.profiles import profile_of, shutdown_sentence
 from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring.kafka import build_source, require_topics, stream_name
+from workers.wiring.kafka import build_recall, build_source, require_topics, stream_name
 from workers.wiring.lines import Shared, build_line, build_pipeline, build_slots
 from workers.wiring.model import build_limiter, dialect_of, secure_draw, wishes_of
 
@@ -138,7 +138,8 @@ async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> Pipeline:
     for loaded in worker.tasks:
         route = await _patiently(partial(_open, worker, loaded.task), worker, stop)
         calibration = worker.calibrations.get(loaded.task.name)
-        lines[loaded.task.source.topic] = build_line(loaded, route, settings, stream, shared=shared, calibration=calibration)
+        line = build_line(loaded, route, settings, stream, shared=shared, calibration=calibration)
+        lines[loaded.task.source.topic] = replace(line, recall=build_recall(loaded.task, worker.log))
     return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch)
 
 

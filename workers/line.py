@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from schemas.message import Message
@@ -20,6 +20,7 @@ from workers.guarding.trust import Trust
 from workers.judging.answers import AnswerReader
 from workers.judging.verdicts import Judge
 from workers.patience import Patience
+from workers.recalling import Recall
 from workers.routing import AnsweredBy, Router
 
 
@@ -113,3 +114,11 @@ class Line:
     gate: Gate
     brake: Brake
     invariance: Invariance | None = None  # None where messages share no call, or nobody wants to know
+    recall: Recall | None = None  # what is known of conversations, for a task with a context
+
+    def recalled(self, part: Part) -> Part:
+        """Return the part with what is known now of its messages' conversations; never waits for more to be known."""
+        recall = self.recall
+        if recall is None or part.tries:  # an answer is about what was asked with it
+            return part
+        return replace(part, entries=[e._replace(message=recall.of(e.message, e.record)) for e in part.entries])

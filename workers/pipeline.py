@@ -21,6 +21,7 @@ from workers.clocks import Clocks
 from workers.guard import Guard
 from workers.labelling import Labelling
 from workers.line import Entry, Line
+from workers.recalling import Recall
 from workers.settling import Settling
 from workers.watch import Watch
 
@@ -57,6 +58,7 @@ class Pipeline:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._consume())
+                following = [group.create_task(r.follow(self._owned)) for r in self._recalls()]
                 labelling = [group.create_task(self._dispatch(line)) for line in self._lines.values()]
                 guarding = [
                     group.create_task(Guard(line, line.invariance, self._watch).run())
@@ -73,6 +75,8 @@ class Pipeline:
                         task.cancel()  # no answer will come: the next owner asks again
                 _, late = await asyncio.wait(labelling, timeout=stop_seconds)
                 for task in late:
+                    task.cancel()
+                for task in following:
                     task.cancel()
                 self._done.set()
         finally:
@@ -92,7 +96,8 @@ class Pipeline:
                     case Message() as message:
                         entry = Entry(message, arrival.record, arrival.receipt)
                         self._settling.waits(entry)
-                        line.feeder.add(entry, line.calls.cost.share(message.text), age_seconds(arrival.record, now))
+                        words = message.text if line.recall is None else line.recall.of(message, arrival.record).words
+                        line.feeder.add(entry, line.calls.cost.share(words), age_seconds(arrival.record, now))
                     case Undecodable(refusal=refusal, detail=detail):
                         self._settling.reject(line, arrival, Rejected(refusal, detail), attempts=0)
             self._settling.give_up_stragglers(self._lines)
@@ -101,6 +106,13 @@ class Pipeline:
                 line.calls.limiter.share(share)
             self._watch.polled(self._lines, self._source.standings())
             await asyncio.sleep(0)  # a full poll must not keep the answers waiting
+
+    def _recalls(self) -> list[Recall]:
+        return [line.recall for line in self._lines.values() if line.recall is not None]
+
+    def _owned(self, topic: str) -> frozenset[int]:
+        """Return the partitions of the topic that are ours now."""
+        return frozenset(p.number for p in self._source.standings() if p.topic == topic)
 
     async def _dispatch(self, line: Line) -> None:
         """The window -> Batch, as slots free up. Ends once drained and answered."""

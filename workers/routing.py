@@ -8,7 +8,7 @@ from typing import Any, assert_never
 import orjson
 
 from schemas.events import ORIGINAL_HEADER, EventKind, event_id
-from schemas.message import Message
+from schemas.message import Context, Message
 from schemas.task import LabelRoutes, Task
 from schemas.verdict import (
     Assurance,
@@ -81,6 +81,8 @@ class Router:
                 "attempts": attempts,
             },
         }
+        if self._task.context is not None:
+            value["context"] = _context_value(message.context)
         if verdict.assurance is not None:
             value["assurance"] = _assurance_value(verdict.assurance)
         if isinstance(verdict, Escalated):
@@ -181,6 +183,13 @@ def _told(event: Outgoing) -> Headers:
 def _size(event: Outgoing) -> int:
     headers = sum(len(name.encode()) + len(value) for name, value in event.headers)
     return len(event.key or b"") + len(event.value or b"") + headers
+
+
+def _context_value(context: Context | None) -> dict[str, Any] | None:
+    if context is None:
+        return None
+    last = {"id": context.last_id, "offset": context.last_offset, "timestamp_ms": context.last_time_ms}
+    return {"turns": len(context.turns), "earlier": context.earlier, "last": last}
 
 
 def _assurance_value(assurance: Assurance) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Watching: the pipeline's facts as metrics and log lines. No message text, key or header is ever among them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, assert_never
 
 from schemas.fields import UNKNOWN
@@ -57,9 +57,12 @@ class Watch:
         for limiter in {line.calls.limiter for line in lines.values()}:
             self._limits(limiter)
         for line in lines.values():
-            self._tasks[line.task.name].batch_size.set(line.feeder.max_items)
             if line.invariance is not None:
                 self._trusted_items(line.task.name, line.invariance.trust)
+            metrics = self._tasks[line.task.name]
+            metrics.batch_size.set(line.feeder.max_items)
+            if line.recall is not None:
+                metrics.context_bytes[line.task.name].set(line.recall.memory.bytes)
         for partition, standing in standings.items():
             gauges = self._gauges(partition)
             gauges.not_done(standing.owed)
@@ -116,6 +119,12 @@ class Watch:
         """Say what is known of how labels depend on the company."""
         for size in trust.known():
             self._tasks[task].guard.flips(size.items, size.rate, size.bound)
+
+    def contexts(self, task: str, entries: Sequence[Entry]) -> None:
+        """Count the messages of a first call, by whether it says what was said before them."""
+        known = sum(entry.message.context is not None for entry in entries)
+        self._tasks[task].contexts["yes"].inc(known)
+        self._tasks[task].contexts["no"].inc(len(entries) - known)
 
     def unread(self, task: str, why: str) -> None:
         self._tasks[task].reasked[why].inc()

@@ -26,7 +26,7 @@ from workers.pipeline import Pipeline, age_seconds
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring.kafka import build_source
+from workers.wiring.kafka import build_recall, build_source
 from workers.wiring.lines import Shared, build_line, build_slots
 from workers.wiring.model import build_limiter, dialect_of, secure_draw
 
@@ -64,7 +64,7 @@ class House:
         self.stop = asyncio.Event()
 
     @asynccontextmanager
-    async def working(self):
+    async def working(self, recalls=None):
         watch = Watch(self.metrics, [task.name for task in self.tasks], None, self.readiness)
         clock = asyncio.get_running_loop().time
         limiter = build_limiter(self.settings, clock, lambda: 0.5, OPEN)
@@ -73,7 +73,10 @@ class House:
             route = await open_route(self.model, task, dialect_of(self.settings.model), Wishes(logprobs="off"), secure_draw)
             loaded = LoadedTask(task, Path("task.yaml"), None, None, None, None, {})
             line = build_line(loaded, route, self.settings, "memory/1", shared=shared)
-            lines[task.source.topic] = replace(line, patience=FAST)
+            recall = build_recall(task, self.cluster.log())
+            if recalls is not None:
+                recalls[task.source.topic] = recall
+            lines[task.source.topic] = replace(line, patience=FAST, recall=recall)
         source = build_source(self.cluster.log(), self.tasks, self.settings, watch)
         pipeline = Pipeline(source, lines, watch, Clocks(clock, clock, lambda: 0.5, 0.01, 0.01))
         running = asyncio.ensure_future(pipeline.run(self.stop, 5.0))

@@ -148,6 +148,8 @@ def _banded(dialect: Dialect) -> Dialect:
 def _why_none(task: Task) -> str:
     if not task.classified():
         return "it has no label to decide, so set model.backend to chat"
+    if task.context is not None:
+        return "a decision route takes no context beside a text, so set model.backend to chat"
     if not task.accepts_decisions():
         return "its thresholds say nothing of decisions, so add thresholds.decisions"
     return "a label field has more labels than a decision route takes, so set model.backend to chat"

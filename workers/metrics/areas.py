@@ -31,6 +31,10 @@ class RecordMetrics:
     record_to_event_seconds = Declared(
         Histogram, "record_to_event_seconds", "From the record's time to its event.", ("task",), "seconds", EVENT_SECONDS
     )
+    contexts = Declared(
+        Counter, "contexts", "Messages asked about, by whether their conversation was known.", ("task", "known"), "messages"
+    )
+    context_bytes = Declared(Gauge, "context_bytes", "Conversations held in memory.", ("task",), "bytes")
     confidence = Declared(
         Histogram, "confidence", "Confidence of a label, where it has one.", ("task", "field"), "probability", PROBABILITY
     )

@@ -38,6 +38,8 @@ class TaskMetrics:
         "call_wait_seconds",
         "calls",
         "confidence",
+        "context_bytes",
+        "contexts",
         "dead_letters",
         "done",
         "escalations",
@@ -67,6 +69,8 @@ class TaskMetrics:
         self.dead_letters = Children(metrics.dead_letters, task)
         self.reasked = Children(metrics.items_reasked, task)
         self.confidence = Children(metrics.confidence, task)
+        self.contexts = Children(metrics.contexts, task)
+        self.context_bytes = Children(metrics.context_bytes)
 
     def cost(self, dollars: float) -> None:
         """Add the cost of a call whose price is known. Not called for an unknown price: the series stays absent."""

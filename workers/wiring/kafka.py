@@ -12,6 +12,7 @@ from topics.lane_facts import AtLeastOnce, Delivery, ExactlyOnce, LaneRules
 from topics.ledger import Order
 from topics.log import Log
 from topics.source import Source
+from workers.recalling import Recall
 from workers.routing import Shrinker, dead_topics
 from workers.secrets import kafka_password
 from workers.setting_delivery import AtLeastOnceSettings, DeliverySettings, ExactlyOnceSettings
@@ -44,6 +45,11 @@ def kafka_log(kafka: KafkaSettings) -> KafkaLog:
     return KafkaLog(connection_of(kafka), timings=timings, instance_id=kafka.group_instance_id)
 
 
+def build_recall(task: Task, log: Log) -> Recall | None:
+    """Return what reads the task's conversations, or None for a task without a context."""
+    return None if task.context is None else Recall(task.context, task.source.topic, log)
+
+
 def build_source(
     log: Log, tasks: Sequence[Task], settings: Settings, watch: Watch, clock: Callable[[], float] = time.monotonic
 ) -> Source:
@@ -74,7 +80,8 @@ def delivery_of(delivery: DeliverySettings) -> Delivery:
 async def require_topics(log: Log, tasks: Sequence[Task]) -> None:
     """Raise LogRefused for the first topic of the tasks that does not exist, before anything is consumed."""
     for task in tasks:
-        for topic in [task.source.topic, *sorted(task.routes.topics())]:
+        context = [] if task.context is None else [task.context.topic]
+        for topic in [task.source.topic, *sorted(task.routes.topics()), *context]:
             if not await log.partitions(topic):
                 raise LogRefused(f"topic {topic} of task {task.name} does not exist: create it with `nanotriage topics apply`")
 
