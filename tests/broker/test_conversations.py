@@ -10,8 +10,9 @@ from aiokafka import AIOKafkaProducer
 
 from tests.broker.keepers import KeeperProcess, kept, recount, set_context
 from tests.broker.stage import OUTPUT_PARTITIONS, Sent, set_stage, tickets
-from tests.broker.workers_under_test import ROOT, environment
-from tests.helpers import until_true
+from tests.broker.workers_under_test import ROOT, Crew, environment, worker_settings
+from tests.fakes.model_process import FakeModel
+from tests.helpers import until, until_true
 
 KEY = b"customer-4711-erase-me"
 COMPACTED = {
@@ -29,10 +30,6 @@ async def test_what_is_kept_equals_a_recount_of_the_source_after_kills(bootstrap
     await set_context(stage)
     records = tickets(1_500, keys=40)
 
-    async def as_counted():
-        source, context = await stage.read(stage.source), await stage.read(f"{stage.name}.context")
-        return kept(context) == recount(stage, source)
-
     async def some():
         return len(kept(await stage.read(f"{stage.name}.context"))) > 5
 
@@ -43,11 +40,11 @@ async def test_what_is_kept_equals_a_recount_of_the_source_after_kills(bootstrap
         await stage.send(records[500:1_000])
         keepers[0].kill()
         await stage.send([*records[1_000:1_250], *records[900:950]])
-        await until_true(as_counted, 60)
+        await until_true(lambda: _as_counted(stage), 60)
         await stage.send(records[1_250:])
         keepers[1].kill()
         keepers.append(KeeperProcess(stage, "second", "rocksdb"))
-        await until_true(as_counted, 60)
+        await until_true(lambda: _as_counted(stage), 60)
     finally:
         for keeper in keepers:
             keeper.kill()
@@ -87,6 +84,11 @@ async def test_no_byte_of_a_forgotten_key_is_left_after_compaction(kafka, bootst
     assert KEY not in kept(await stage.read(f"{stage.name}.context"))
 
 
+async def _as_counted(stage):
+    source, context = await stage.read(stage.source), await stage.read(f"{stage.name}.context")
+    return kept(context) == recount(stage, source)
+
+
 async def _is_kept(stage):
     return KEY in kept(await stage.read(f"{stage.name}.context"))
 
@@ -100,3 +102,30 @@ async def _events(stage, key):
             else:
                 for partition in range(OUTPUT_PARTITIONS):
                     await producer.send_and_wait(topic, b"{}", key, partition=partition)
+
+
+async def test_a_worker_asks_with_what_the_keeper_keeps(bootstrap, tmp_path):
+    """Keeper, topic, worker: later messages are asked about with earlier ones, and every message still has one event."""
+    stage = await set_stage(bootstrap, tmp_path, partitions=2)
+    await set_context(stage)
+    records = tickets(40, keys=4)
+    await stage.send(records[:20])
+    keeper = KeeperProcess(stage, "keeper", "memory")
+    try:
+        await until_true(lambda: _as_counted(stage), 40)
+        with FakeModel() as model, Crew(stage, worker_settings(stage, model.base_url), 1) as crew:
+            (worker,) = crew.running
+            await asyncio.to_thread(worker.until_logged, "started")
+            await until(lambda: worker.metric("nanotriage_context_bytes") > 0, 30)
+            await stage.until_progress(20, 30)
+            await stage.send(records[20:])
+            await stage.until_progress(40, 30)
+            assert crew.stop() == [0]
+    finally:
+        keeper.kill()
+    verdict = await stage.judge()
+    assert verdict.kept, str(verdict)
+    events = [orjson.loads(event.value) for event in await stage.read(*stage.outputs)]
+    used = {event["source"]["offset"]: event["context"] for event in events if event["message"]["id"] >= "m-000020"}
+    assert len(events) == 40
+    assert all(context["turns"] >= 1 and context["last"]["offset"] < offset for offset, context in used.items())
