@@ -3,11 +3,12 @@
 Never imported by the product; a run of it must make the checker fail, or the checker proves nothing.
 """
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from tests.helpers import until
 from topics import cadence
 from topics.kafka.producer import Producer
 from topics.kafka.reaper import retrieve
@@ -52,16 +53,17 @@ def sends_not_awaited() -> None:
 def offsets_before_fence() -> None:
     """Read what is committed before the writer is opened: the owner before us may still commit in between.
 
-    The pause makes the gap long, and what was read is kept should the activation begin anew meanwhile.
+    The gap lasts while the gate, a file, is missing; what was read is kept should the activation begin anew meanwhile.
     """
-    known = {}
+    known, gate = {}, Path(os.environ["BROKEN_GATE"])
 
     async def fence_and_read(lane):
         lane._drop_writer()
         if lane.partition not in known:
             known[lane.partition] = await lane._read_past()
             print('{"event": "read_too_early"}', file=sys.stderr, flush=True)
-            await asyncio.sleep(6)
+        past = known[lane.partition]
+        await until(gate.exists, 60)
         writer = lane._new_writer()
         try:
             await writer.open()
@@ -69,7 +71,8 @@ def offsets_before_fence() -> None:
             writer.discard()
             raise
         lane._writer = writer
-        return known.pop(lane.partition)
+        known.pop(lane.partition, None)
+        return past
 
     Lane._fence_and_read = fence_and_read  # type: ignore[method-assign]  # this is the crime
 

@@ -14,6 +14,7 @@ from tests.helpers import until
 
 SEED = 20_260_801
 BROKEN = "tests.broker.broken_worker"
+COMMITTED = 'nanotriage_lane_commits_total{result="committed"}'
 PACE = {"model__concurrency": 4, "batching__max_items": 8, "batching__max_waiting": 400, "batching__linger_seconds": 0.05}
 SLOW_MODEL = ("--latency-ms", "20", "--jitter-ms", "80", "--codes", "hash", "--seed", str(SEED))
 
@@ -96,19 +97,23 @@ async def test_the_checker_finds_offsets_that_were_read_too_early(bootstrap, tmp
     await stage.send(tickets(5_000, keys=200))
     with FakeModel(*SLOW_MODEL) as model:
         settings = settings_of(stage, model, "offsets_before_fence", delivery__commit_seconds=5, model__concurrency=1)
+        gate = tmp_path / "gate"
+        gate.touch()
+        settings["BROKEN_GATE"] = str(gate)
         with Crew(stage, settings, 2, module=BROKEN) as crew:
             await stage.until_members(2)
             victim, heir = crew.everybody
             await until(lambda: victim.metric("nanotriage_lane_commits_total") >= 1, 40)
             done = victim.metric("nanotriage_records_done_total")
             await until(lambda: victim.metric("nanotriage_records_done_total") >= done + 50, 30)
+            before, committed = len(heir.lines("read_too_early")), victim.metric(COMMITTED)
             victim.hold()
-            before = len(heir.lines("read_too_early"))
+            gate.unlink()
             await until(lambda: len(heir.lines("read_too_early")) >= before + 3, 40)
-            committed = await stage.progress()
             victim.release()
-            await stage.until_progress(committed + 1, 10)
+            await until(lambda: victim.metric(COMMITTED) > committed, 40)
             victim.kill()
+            gate.touch()
             await stage.until_progress(5_000, 110)
             crew.stop()
     verdict = await stage.judge()

@@ -167,9 +167,10 @@ class Crew:
         return victim
 
     def stop(self) -> list[int]:
-        """Stop all side by side; return their exit codes."""
+        """Stop all side by side, once they are up; return their exit codes."""
         running = self.running
         for worker in running:
+            worker.until_logged("started")
             worker.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
         return [worker.wait(max(0.1, deadline - time.monotonic())) for worker in running]
