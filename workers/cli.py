@@ -26,6 +26,7 @@ COMMANDS: dict[str, Lazy] = {
     "run": Lazy("workers.commands.run:run", "Run the worker until it is told to stop."),
     "eval": Lazy("workers.commands.evaluate:evaluate", "Measure a task against labelled messages."),
     "bench": Lazy("workers.commands.bench:bench", "Measure what a model's endpoint can do, and what to set."),
+    "discover": Lazy("workers.commands.discover:discover", "List what escalated messages have in common, as new labels."),
     "calibrate": Lazy("workers.commands.calibrate:calibrate_task", "Find from labelled data what a task may promise."),
     "topics": Lazy("workers.commands.topics:app", "Plan and make the topics that tasks need."),
     "dlq": Lazy("workers.commands.dlq:app", "Look at dead letters, and send them back to their source."),
@@ -72,7 +73,7 @@ def load_command(name: str) -> Any:
 def _missing(name: str, module: str) -> str:
     if module.split(".", maxsplit=1)[0] in {"workers", "topics", "schemas"}:
         return f"`nanotriage {name}` is not part of this installation ({module} is missing): install nanotriage again"
-    extra = "stateful" if name == "stateful" else "local"
+    extra = {"stateful": "stateful", "discover": "discover"}.get(name, "local")
     return f'`nanotriage {name}` needs the Python package {module}: pip install "nanotriage[{extra}]"'
 
 

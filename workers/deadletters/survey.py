@@ -1,16 +1,22 @@
 """Reading dead-letter topics for people: all of them for a list, one record for a closer look. Commits nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from topics.errors import missing_topic
 from topics.log import Log
 from topics.reading import Reader
 from topics.record import Partition, Position, Record
-from workers.deadletters.listing import Listing
 from workers.exits import UserError
 
 
-async def fill(log: Log, reader: Reader, topics: Sequence[str], listing: Listing, tell: Callable[[int, int], None]) -> None:
+class Sees(Protocol):
+    """Whatever wants to see records: a listing, for one."""
+
+    def see(self, records: Iterable[Record]) -> None: ...
+
+
+async def fill(log: Log, reader: Reader, topics: Sequence[str], listing: Sees, tell: Callable[[int, int], None]) -> None:
     """Show the listing every record of the topics as they end now; tell offsets read and to read.
 
     Raises topics.errors.LogError, also for a topic that does not exist.

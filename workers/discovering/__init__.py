@@ -1,0 +1,1 @@
+"""Discovering: what escalated messages have in common, as candidates for new labels."""
