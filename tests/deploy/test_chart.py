@@ -7,6 +7,7 @@ import pytest
 from tests.deploy import tools
 from tests.deploy.chart import CASES, CHART, ChartRefused, container, one, render, rendered, variables
 from tests.deploy.layers import LAYERS
+from tests.secured import Grant, scaler_grants, worker_grants
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -130,3 +131,18 @@ def test_keda_hears_of_a_mechanism_by_its_own_word(mechanism, word):
     kafka = {"security": "SASL_PLAINTEXT", "sasl_mechanism": mechanism, "username": "u"}
     objects = render({"scaling": {"mode": "lag", "kafka": {"passwordSecret": "p"}}, "settings": {"kafka": kafka}})
     assert one(objects, "ScaledObject")["spec"]["triggers"][0]["metadata"]["sasl"] == word
+
+
+@pytest.mark.parametrize(("user", "grants"), [("nt-nanotriage", worker_grants), ("nanotriage-keda", scaler_grants)])
+def test_the_users_rights_are_those_proven_on_a_broker(user, grants):
+    """What `tests/broker/test_security.py` takes away one by one is what the KafkaUser asks for."""
+    (source, *outcomes) = ("support.tickets", "support.dead", "support.escalated", "support.labelled")
+    objects = render({"strimzi": {"enabled": True}, "scaling": {"mode": "lag"}})
+    rows = one(objects, "KafkaUser", user)["spec"]["authorization"]["acls"]
+    stated = {
+        Grant(r["resource"]["type"], r["resource"]["name"], operation, r["resource"]["patternType"])
+        for r in rows
+        for operation in r["operations"]
+    }
+    proven = {worker_grants: (["support.tickets"], outcomes, "nanotriage"), scaler_grants: ([source], "nanotriage")}
+    assert stated == set(grants(*proven[grants]))

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from topics.embedded import ports, runtime, state
-from topics.embedded.configuration import Door, server_properties
+from topics.embedded.configuration import OPEN, Door, Hardening, format_arguments, server_properties
 from topics.embedded.errors import EmbeddedKafkaError
 from topics.embedded.node import READY_SECONDS, STOP_SECONDS, Node
 from topics.embedded.runtime import Guard, Runtime
@@ -30,18 +30,24 @@ def silent(_line: str) -> None:
 
 
 class EmbeddedKafka:
-    """Brokers in KRaft combined mode, without authentication, reachable from this machine only.
+    """Brokers in KRaft combined mode, without authentication but at hardened doors, reachable from this machine only.
 
     Data lie in `<root>/.nanotriage/kafka/<name>` and survive `stop`. The brokers end with this process, however it ends,
     unless they are started detached. All methods block; used by one thread at a time.
     """
 
     def __init__(
-        self, root: Path | None = None, nodes: int = 1, name: str = "default", doors: Mapping[int, Door] | None = None
+        self,
+        root: Path | None = None,
+        nodes: int = 1,
+        name: str = "default",
+        doors: Mapping[int, Door] | None = None,
+        hardening: Hardening = OPEN,
     ) -> None:
-        """`doors` are second listeners by node id, for clients behind a proxy."""
+        """`doors` are second listeners by node id: for clients behind a proxy, or, hardened, for those who say who they are."""
         self._set_up((root or Path()) / ".nanotriage", nodes, name)
         self._doors.update(doors or {})
+        self._hardening = hardening
 
     @classmethod
     def in_data(cls, data: Path, nodes: int | None = None, name: str = "default") -> Self:
@@ -60,6 +66,7 @@ class EmbeddedKafka:
             raise EmbeddedKafkaError(f"Kafka cannot keep data in {self.folder}; choose a folder without a comma.")
         self._size = nodes
         self._doors: dict[int, Door] = {}
+        self._hardening = OPEN
         self._state: ClusterState | None = None
         self._nodes: tuple[Node, ...] = ()
         self._pipe: tuple[int, int] | None = None
@@ -104,7 +111,8 @@ class EmbeddedKafka:
             down = [node for node in self._nodes if not node.alive()]
             for node in self._nodes:
                 door = self._doors.get(node.state.node_id)
-                node.prepare(program, guard, server_properties(cluster, node.state, node.folder / "data", door))
+                properties = server_properties(cluster, node.state, node.folder / "data", door, self._hardening)
+                node.prepare(program, guard, properties)
             if down:
                 report(f"Starting Kafka {runtime.kafka_version()} with {_count(self._size)}")
             try:
@@ -200,7 +208,7 @@ class EmbeddedKafka:
             shutil.rmtree(node.folder / "data", ignore_errors=True)
             properties = str(node.folder / "server.properties")
             with node.log.open("wb") as log:
-                arguments = ("format", "--cluster-id", cluster_id, "--config", properties)
+                arguments = format_arguments(cluster_id, properties, self._hardening)
                 process = program.spawn(node.folder, "kafka.tools.StorageTool", *arguments, log=log, guard=None)
             running.append((node, process))
         for node, process in running:

@@ -1,7 +1,7 @@
 """The configuration of a node: Kafka's settings and the Java machine's options, as pure functions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from topics.embedded.state import ClusterState, NodeState
@@ -17,14 +17,28 @@ class Door:
     advertised_port: int
 
 
-def server_properties(cluster: ClusterState, node: NodeState, data: Path, door: Door | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Hardening:
+    """What makes doors ask who comes: their protocol, more settings of the broker, and SCRAM users with their passwords."""
+
+    protocol: str = "PLAINTEXT"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    users: Mapping[str, str] = field(default_factory=dict)
+
+
+OPEN = Hardening()
+
+
+def server_properties(
+    cluster: ClusterState, node: NodeState, data: Path, door: Door | None = None, hardening: Hardening = OPEN
+) -> str:
     """Return `server.properties` of a node that is broker and controller in one (KRaft combined mode)."""
     size = len(cluster.nodes)
     protocols = "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"
     listeners = f"PLAINTEXT://127.0.0.1:{node.port},CONTROLLER://127.0.0.1:{node.controller_port}"
     advertised = f"PLAINTEXT://127.0.0.1:{node.port}"
     if door is not None:
-        protocols += ",DOOR:PLAINTEXT"
+        protocols += f",DOOR:{hardening.protocol}"
         listeners += f",DOOR://127.0.0.1:{door.port}"
         advertised += f",DOOR://127.0.0.1:{door.advertised_port}"
     minimum_in_sync = max(1, size - 1)
@@ -64,8 +78,17 @@ def server_properties(cluster: ClusterState, node: NodeState, data: Path, door: 
         "num.recovery.threads.per.data.dir": 1,
         "background.threads": 2,
         "log.cleaner.dedupe.buffer.size": 2_097_152,
+        **hardening.settings,
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def format_arguments(cluster_id: str, properties: str, hardening: Hardening = OPEN) -> list[str]:
+    """Return the arguments of Kafka's storage tool that format a node's folder."""
+    arguments = ["format", "--cluster-id", cluster_id, "--config", properties]
+    for name, password in hardening.users.items():
+        arguments += ["--add-scram", f'SCRAM-SHA-512=[name="{name}",password="{password}"]']
+    return arguments
 
 
 def java_command(java: Path, jars: Sequence[Path], folder: Path, main: str, *arguments: str) -> list[str]:
