@@ -6,8 +6,9 @@ with all codes' share:
 
     p(label) = sum of exp(logprob) over alternatives that begin this code / the same over alternatives that begin any code
 
-The denominator is the *mass*: near one when the model wanted to answer with a code at all. Later tokens of a longer code
-are multiplied in while more than one code is still possible; forced ones are skipped, or long codes would look unsure.
+The denominator is the *mass*: near one when the model wanted to answer with a code at all. Where what is no code is likelier
+than all codes together, the schema forced a code that the model did not mean, and there is no signal. Later tokens of a longer
+code are multiplied in while more than one code is still possible; forced ones are skipped, or long codes would look unsure.
 
 Providers report strange things; the signal is refused (`NotScored`), never repaired, when the chosen token's log-probability
 is -9999 or otherwise below -90, when any is above zero, when the chosen token is not among its alternatives with the same
@@ -133,7 +134,7 @@ def _share(code: bytes, codes: Sequence[bytes], over: Sequence[tuple[TokenRow, i
         if (fault := _fault(text, logprob, alternatives)) is not None:
             return NotScored(fault)
         written = len(text.strip(_TRIM))
-        ours = theirs = 0.0
+        ours = theirs = alien = 0.0
         for other, other_logprob in alternatives:
             rest = other.strip(_TRIM)
             begun = [c for c in open_codes if rest and c[before:].startswith(rest)]
@@ -141,8 +142,12 @@ def _share(code: bytes, codes: Sequence[bytes], over: Sequence[tuple[TokenRow, i
                 theirs += exp(other_logprob)
                 # A shorter beginning than the one written may still become another code: it is not ours.
                 ours += exp(other_logprob) * (code in begun and (len(rest) >= written or len(begun) == 1))
+            elif rest:  # marks and spaces alone may lead to anything
+                alien += exp(other_logprob)
         if ours <= 0.0:
             return NotScored("the label is not among the alternatives")
+        if alien > theirs:
+            return NotScored("the model would sooner have said something else than any label")
         probability *= ours / theirs
         mass = min(mass, theirs)
     return min(1.0, probability), min(1.0, mass)

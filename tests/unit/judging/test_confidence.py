@@ -50,8 +50,16 @@ def test_one_token_decides():
 
 def test_alien_alternatives_lower_the_mass_not_the_share():
     """What is no code (openai-python 2227) belongs to neither."""
-    signal = only(INTENT, HEAD, choice("A", {"A": 0.3, "B": 0.1, "cancel": 0.4, "{": 0.1, "C": 0.05}), TAIL)
-    assert signal == Confidence(pytest.approx(0.75), pytest.approx(0.4), 1, 0)
+    signal = only(INTENT, HEAD, choice("A", {"A": 0.36, "B": 0.12, "cancel": 0.3, "{": 0.1, "C": 0.05}), TAIL)
+    assert signal == Confidence(pytest.approx(0.75), pytest.approx(0.48), 1, 0)
+
+
+def test_a_code_that_the_schema_forced_is_not_scored():
+    """Where a word that is no code is likelier than all codes, the share among the codes says nothing; marks alone are no word."""
+    forced_upon = choice("A", {"A": 0.004, "B": 0.001, "I": 0.9})
+    assert isinstance(only(INTENT, HEAD, forced_upon, TAIL), NotScored)
+    spaced = only(INTENT, HEAD, choice("A", {"A": 0.2, "B": 0.05, ' "': 0.7}), TAIL)
+    assert spaced.probability == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize(
