@@ -121,6 +121,19 @@ class Counts(Frozen):
     unlabelled: int = Field(ge=0, description="Records without gold labels whose scores chose the thresholds to try.")
 
 
+class ScoreSketch(Frozen):
+    """How the examples' scores are distributed: their numbers below, between and from the edges on."""
+
+    edges: tuple[Share, ...]
+    counts: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.counts) != len(self.edges) + 1 or list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("edges must rise, and there is one count more than edges")
+        return self
+
+
 class Calibration(Frozen):
     """The file. `groups` holds the thresholds by label, `*` for all labels without a promise of their own."""
 
@@ -134,6 +147,7 @@ class Calibration(Frozen):
     unknowns: Unknowns
     event: ProbabilityMap | None = Field(description="From the event's score to the probability that its labels are right.")
     fields: dict[str, ProbabilityMap] = Field(description="The same for each label field that has gold labels.")
+    scores: ScoreSketch | None = Field(default=None, description="The examples' scores, to see whether traffic still has such.")
 
     @model_validator(mode="after")
     def _rest(self) -> Self:

@@ -154,7 +154,41 @@ class EscalatedEvent(Frozen):
     provenance: Provenance
 
 
-PUBLISHED: dict[str, type[BaseModel]] = {"labelled.v1": LabelledEvent, "escalated.v1": EscalatedEvent}
+AUDIT_EVENT = "nanotriage.audit.v1"
+
+
+class Claim(Frozen):
+    """What a labelled event claims, and on which grounds."""
+
+    id: str = Field(description="The labelled event's id (its header ce_id).")
+    task: str
+    calibration: str | None = Field(default=None, description="Name of the calibration that accepted it.")
+    group: str = Field(default="*", description="The label whose own promise it is under; * is the rest.")
+    labels: dict[str, str | None] = Field(description="The label of each label field; null is unknown and claims nothing.")
+    probability: float | None = Field(default=None, ge=0, le=1, description="That all promised labels are right.")
+    probabilities: dict[str, float] = Field(default_factory=dict, description="That a field's label is right.")
+
+
+class AuditEvent(Frozen):
+    """A copy of a labelled event that is put up for audit.
+
+    Its `claim` is what must come back with a finding: who audits keeps it as it is, so that nobody has to look anything up to
+    know what was claimed, with which probability, by which calibration.
+    """
+
+    event: Literal["nanotriage.audit.v1"]
+    task: str
+    task_version: int
+    message: MessageRef
+    source: SourceRef
+    text: str | None = Field(description="Null when the event would have been too large with it.")
+    fields: dict[str, FieldValue]
+    assurance: AssuranceValue | None = Field(default=None, description="Of a task with a promise.")
+    provenance: Provenance
+    claim: Claim
+
+
+PUBLISHED: dict[str, type[BaseModel]] = {"labelled.v1": LabelledEvent, "escalated.v1": EscalatedEvent, "audit.v1": AuditEvent}
 
 
 def json_schema(name: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ for whatever is refused here.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.acceptance import DecisionThresholds, Thresholds
 from schemas.context import ContextRule, context_problems
@@ -29,6 +29,7 @@ from schemas.fields import (
 from schemas.patterns import unsafe_pattern
 from schemas.priority import PriorityRule
 from schemas.promise import Promise
+from schemas.routes import LabelRoutes, Problem, Routes, topic_problems
 
 JsonPath = Annotated[str, StringConstraints(pattern=r"^[^.\s][^.]*(\.[^.]+)*$")]
 RESERVED = frozenset({"ref", "sure", UNKNOWN})
@@ -62,39 +63,6 @@ class Source(Frozen):
             sentence = f"the source has no metadata {self.priority.field}; map it under `metadata`, or use `header`"
             raise contradiction(("priority", "field"), sentence)
         return self
-
-
-class LabelRoutes(Frozen):
-    """One topic per label of `field`; labels without a topic go to `otherwise`."""
-
-    field: Name
-    topics: dict[Name, TopicName] = Field(min_length=1)
-    otherwise: TopicName
-
-
-def _labelled_form(value: Any) -> str:
-    return "by_label" if isinstance(value, dict | LabelRoutes) else "one_topic"
-
-
-Labelled = Annotated[
-    Annotated[TopicName, Tag("one_topic")] | Annotated[LabelRoutes, Tag("by_label")], Discriminator(_labelled_form)
-]
-
-
-class Routes(Frozen):
-    """Where events go. Every input record ends in exactly one of these topics."""
-
-    labelled: Labelled
-    escalated: TopicName
-    dead: TopicName
-
-    def labelled_topics(self) -> frozenset[str]:
-        if isinstance(self.labelled, str):
-            return frozenset({self.labelled})
-        return frozenset({*self.labelled.topics.values(), self.labelled.otherwise})
-
-    def topics(self) -> frozenset[str]:
-        return self.labelled_topics() | {self.escalated, self.dead}
 
 
 class RequiresCheck(Frozen):
@@ -189,16 +157,13 @@ class Task(Frozen):
         return self.promise.fields or tuple(name for name, field in labels.items() if field.required) or tuple(labels)
 
 
-Problem = tuple[tuple[str | int, ...], str]
-"""Path of the part to look at, and what is wrong with it and what to do next."""
-
 _NUMBERS = frozenset({ExtractType.INTEGER, ExtractType.DECIMAL, ExtractType.MONEY})
 
 
 def _contradictions(task: Task) -> Iterator[Problem]:
-    yield from _topic_problems(task)
+    yield from topic_problems(task.routes, task.source.topic)
     if task.context is not None:
-        topics = {task.source.topic, *task.routes.topics()}
+        topics = {task.source.topic, *task.routes.topics(), *task.routes.audits().values()}
         yield from context_problems(task.context, task.source.metadata, topics, promised=task.promise is not None)
     if task.promise is not None and task.thresholds is not None:
         yield ("thresholds",), "a task has a promise or thresholds, not both; remove one of them"
@@ -241,20 +206,6 @@ def _threshold_fields(thresholds: Thresholds) -> Iterator[tuple[tuple[str, ...],
         yield ("thresholds", "fields"), name
     for name in thresholds.decisions.fields if thresholds.decisions else ():
         yield ("thresholds", "decisions", "fields"), name
-
-
-def _topic_problems(task: Task) -> Iterator[Problem]:
-    routes = task.routes
-    if task.source.topic in routes.topics():
-        yield (
-            ("source", "topic"),
-            f"topic {task.source.topic} is both source and route, so the worker would read its own events; rename one",
-        )
-    if routes.dead == routes.escalated:
-        yield ("routes", "dead"), f"dead and escalated share the topic {routes.dead}; give each its own"
-    for name, topic in (("escalated", routes.escalated), ("dead", routes.dead)):
-        if topic in routes.labelled_topics():
-            yield ("routes", name), f"labelled and {name} share the topic {topic}; give each its own"
 
 
 def _field_problems(name: str, field: TaskField) -> Iterator[Problem]:

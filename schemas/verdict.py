@@ -88,6 +88,7 @@ class Doubt(StrEnum):
     NOT_A_VALUE = "not_a_value"  # an extracted value is not of its type, or breaks its pattern
     CHECK_FAILED = "check_failed"
     INVALID_ANSWER = "invalid_answer"  # the answer for a field breaks the reply's rules, also after it was asked anew
+    PROMISE_IN_DOUBT = "promise_in_doubt"  # audits or scores say that the task's promise may be broken
     UNANSWERED = "unanswered"  # no answer came while thousands after it were answered
 
 

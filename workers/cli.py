@@ -28,6 +28,7 @@ COMMANDS: dict[str, Lazy] = {
     "bench": Lazy("workers.commands.bench:bench", "Measure what a model's endpoint can do, and what to set."),
     "discover": Lazy("workers.commands.discover:discover", "List what escalated messages have in common, as new labels."),
     "calibrate": Lazy("workers.commands.calibrate:calibrate_task", "Find from labelled data what a task may promise."),
+    "audit": Lazy("workers.commands.audit:app", "See what is put up for audit, say what was found, and how a promise stands."),
     "topics": Lazy("workers.commands.topics:app", "Plan and make the topics that tasks need."),
     "dlq": Lazy("workers.commands.dlq:app", "Look at dead letters, and send them back to their source."),
     "doctor": Lazy("workers.commands.doctor:doctor", "Check everything a worker needs, and say what to do next."),

@@ -22,12 +22,24 @@ class Readiness:
 
     def __init__(self, changed: Callable[[bool], None] = lambda _ready: None) -> None:
         self._reasons = {"starting"}
+        self._notices: dict[str, str] = {}
         self._changed = changed
         changed(False)
 
     @property
     def reasons(self) -> tuple[str, ...]:
         return tuple(sorted(self._reasons))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What somebody should know of a worker that does its work all the same."""
+        return tuple(self._notices[about] for about in sorted(self._notices))
+
+    def notice(self, about: str, sentence: str | None) -> None:
+        """Say this about something, and nothing else; None says that there is nothing to say any more."""
+        self._notices.pop(about, None)
+        if sentence is not None:
+            self._notices[about] = sentence
 
     def block(self, reason: str) -> None:
         self._reasons.add(reason)
@@ -93,7 +105,8 @@ class HealthServer:
 
     async def _ready(self, _request: web.Request) -> web.Response:
         reasons = self._readiness.reasons
-        return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+        body = {"ready": not reasons, "reasons": reasons, "notices": self._readiness.notices}
+        return _json(body, 503 if reasons else 200)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})

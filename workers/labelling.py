@@ -76,9 +76,7 @@ class Labelling:
                     self._watch.unread(line.task.name, why)
                     unread.append(self._settling.waits_on(entry._replace(wrong=wrong, kept=kept)))
                 case verdict:
-                    event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=tries)
-                    self._settling.publish(line, entry, verdict, event)
-                    line.brake.answered(entry.receipt.partition)
+                    self._settling.answered(line, entry, verdict, by, place=place, attempts=tries)
         again = after_reading(unread, asked=len(part.entries), tries=part.tries)
         if not again:
             rejected = Rejected(Refusal.NO_VALID_ANSWER, f"no valid answer in {tries} calls")

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -21,6 +21,7 @@ from topics.errors import LogUnavailable
 from topics.log import Log
 from workers.asking.model import Broken, Model, Refused, TryAgain
 from workers.asking.route import Route, open_route
+from workers.auditing.following import Findings
 from workers.exits import Exit, UserError
 from workers.health import HealthServer, Heartbeat, Readiness
 from workers.line import Line
@@ -34,6 +35,7 @@ from workers.watch import Watch
 from workers.wiring.kafka import build_recall, build_source, require_topics, stream_name
 from workers.wiring.lines import Shared, build_line, build_pipeline, build_slots
 from workers.wiring.model import build_limiter, dialect_of, secure_draw, wishes_of
+from workers.wiring.promises import build_findings
 
 T = TypeVar("T")
 _LOG = bind("nanotriage.worker")
@@ -51,6 +53,7 @@ class Worker:
     version: str
     patience_seconds: float = 60.0
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by task; a promise without one escalates all
+    look_seconds: float = 2.0  # between two looks at the findings
 
 
 class ModelUnavailableError(Exception):
@@ -78,12 +81,13 @@ async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int
     wanted = worker.settings.health
     port = None if wanted.port is None else await health.start(wanted.host, wanted.port)
     try:
-        pipeline = await _start(worker, watch, stop)
+        pipeline, findings = await _start(worker, watch, stop)
         running.append(pipeline)
         readiness.clear("starting")
         started(port)
         _LOG.info("started", tasks=", ".join(loaded.task.name for loaded in worker.tasks), health_port=port)
-        await pipeline.run(stop, worker.settings.stop_seconds)
+        async with _beside(findings.follow(watch.promises.troubled), stop):
+            await pipeline.run(stop, worker.settings.stop_seconds)
         _LOG.info("stopped")
     except StoppedEarlyError:
         _LOG.info("stopped", before="the start was over")
@@ -105,6 +109,19 @@ def _tell_of_shutdown(model: str, metrics: Metrics) -> None:
 
 def _today() -> date:
     return datetime.now(UTC).date()
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[object, object, None], stop: asyncio.Event) -> AsyncIterator[None]:
+    """Have this done meanwhile. If it fails, `stop` is set, and the failure is raised at the end."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda ended: stop.set() if not ended.cancelled() and ended.exception() else None)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 @contextlib.contextmanager
@@ -129,7 +146,7 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> Pipeline:
+async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> tuple[Pipeline, Findings]:
     settings, tasks = worker.settings, [loaded.task for loaded in worker.tasks]
     stream = stream_name(await _patiently(worker.log.cluster_id, worker, stop), settings)
     await _patiently(lambda: require_topics(worker.log, tasks), worker, stop)
@@ -140,7 +157,9 @@ async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> Pipeline:
         calibration = worker.calibrations.get(loaded.task.name)
         line = build_line(loaded, route, settings, stream, shared=shared, calibration=calibration)
         lines[loaded.task.source.topic] = replace(line, recall=build_recall(loaded.task, worker.log))
-    return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch)
+    findings = build_findings(worker.log, list(lines.values()), watch, worker.look_seconds)
+    await _patiently(findings.catch_up, worker, stop)  # before any label goes out: an alarm may stand
+    return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch), findings
 
 
 async def _open(worker: Worker, task: Task) -> Route:

@@ -11,6 +11,7 @@ from schemas.verdict import Escalated
 from topics.codec import Codec
 from topics.record import Receipt, Record
 from workers.asking.route import Route
+from workers.auditing.stage import Auditing
 from workers.batching.feeder import Feeder
 from workers.batching.sizing import Sizing
 from workers.brake import Brake
@@ -113,6 +114,7 @@ class Line:
     router: Router
     gate: Gate
     brake: Brake
+    auditing: Auditing | None = None  # of a task with routes for it
     invariance: Invariance | None = None  # None where messages share no call, or nobody wants to know
     recall: Recall | None = None  # what is known of conversations, for a task with a context
 

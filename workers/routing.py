@@ -9,7 +9,8 @@ import orjson
 
 from schemas.events import ORIGINAL_HEADER, EventKind, event_id
 from schemas.message import Context, Message
-from schemas.task import LabelRoutes, Task
+from schemas.routes import LabelRoutes
+from schemas.task import Task
 from schemas.verdict import (
     Assurance,
     ClaimedConfidence,

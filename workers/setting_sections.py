@@ -22,6 +22,7 @@ from workers.setting_base import Section, off
 from workers.setting_delivery import DeliverySettings, ExactlyOnceSettings
 from workers.setting_guard import GuardSettings
 from workers.setting_limits import LimitSettings
+from workers.setting_promise import AuditSettings, PromiseSettings
 
 LAST_PORT = 65_535
 PREFIX = "NANOTRIAGE_"
@@ -253,6 +254,8 @@ class Settings(BaseSettings):
     batching: BatchingSettings = BatchingSettings()
     guard: GuardSettings = GuardSettings()
     brake: BrakeSettings = BrakeSettings()
+    audit: AuditSettings = AuditSettings()
+    promise: PromiseSettings = PromiseSettings()
     health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()
     calibration_folder: Path | None = Field(

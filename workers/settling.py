@@ -7,7 +7,7 @@ known. A record whose partition is revoked meanwhile is settled by nobody here, 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from schemas.verdict import Doubt, Escalated, FieldResult, Reason, Rejected, Verdict
+from schemas.verdict import Doubt, Escalated, FieldResult, Labelled, Reason, Rejected, Verdict
 from topics.record import Outgoing, Receipt
 from topics.source import Arrival, Source
 from workers.clocks import Clocks
@@ -44,6 +44,23 @@ class Settling:
             else:
                 self._waiting.pop(entry.receipt, None)
         return replace(part, entries=entries)
+
+    def answered(
+        self, line: Line, entry: Entry, verdict: Labelled | Escalated, by: AnsweredBy, *, place: int, attempts: int
+    ) -> None:
+        """Publish a verdict that rests on an answer, and what its audit puts beside it."""
+        auditing = line.auditing
+        if auditing is None:
+            event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
+            self.publish(line, entry, verdict, event)
+        else:
+            verdict = auditing.pass_on(verdict)
+            event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
+            notes = auditing.untold()
+            if self.publish(line, entry, verdict, event, auditing.copies(verdict, entry.message, event) + notes) and notes:
+                auditing.monitor.told()
+                self._watch.promises.stands(line.task.name, auditing.monitor.standing())
+        line.brake.answered(entry.receipt.partition)
 
     def give_up_stragglers(self, lines: Mapping[str, Line]) -> None:
         """Escalate a message that alone holds thousands of others up, with the last answer that could be read.
@@ -85,11 +102,19 @@ class Settling:
         event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
         self.publish(line, entry, verdict, event)
 
-    def publish(self, line: Line, owed: Arrival | Entry, verdict: Verdict, event: Outgoing) -> None:
-        """Event -> the partition's lane, which publishes it with the Position, in one transaction."""
+    def publish(
+        self, line: Line, owed: Arrival | Entry, verdict: Verdict, event: Outgoing, beside: tuple[Outgoing, ...] = ()
+    ) -> bool:
+        """Event -> the partition's lane, which publishes it with the Position and what is `beside` it, in one transaction.
+
+        Return whether the record is ours.
+        """
         self._waiting.pop(owed.receipt, None)
-        if self._source.settle(owed.receipt, [event]):
-            self._watch.verdict(line.task.name, verdict, owed.record, self._clocks.wall())
+        if not self._source.settle(owed.receipt, [event, *beside]):
+            return False
+        self._watch.verdict(line.task.name, verdict, owed.record, self._clocks.wall())
+        self._watch.promises.put_up(line.task.name, sum(one.topic == line.task.routes.audit for one in beside))
+        return True
 
 
 def _asked(line: Line) -> AnsweredBy:

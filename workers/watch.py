@@ -20,6 +20,7 @@ from workers.line import Entry, Line
 from workers.logs import bind
 from workers.metrics import CallOutcome, Metrics, PartitionMetrics
 from workers.setting_sections import Price
+from workers.watch_promises import PromiseWatch
 
 _LOG = bind("nanotriage.pipeline")
 _PROVIDER = "provider"
@@ -36,6 +37,7 @@ class Watch:
         self._partitions: dict[Partition, PartitionMetrics] = {}
         self._readiness = readiness
         self._troubles: dict[str, str] = {}
+        self.promises = PromiseWatch(metrics, readiness)
         self._faulty: dict[str, str] = {}
         self._trusted: dict[str, int] = {}
 

@@ -62,12 +62,23 @@ async def test_live_turns_503_when_the_poll_loop_is_silent_and_200_when_it_polls
 async def test_ready_lists_every_reason_why_not(serving) -> None:
     """An operator reads them, not a code."""
     _, readiness, get = serving
-    assert await get("/ready") == (503, '{"ready":false,"reasons":["starting"]}')
+    assert await get("/ready") == (503, '{"ready":false,"reasons":["starting"],"notices":[]}')
     readiness.block("no model answers")
     readiness.clear("starting")
-    assert await get("/ready") == (503, '{"ready":false,"reasons":["no model answers"]}')
+    assert await get("/ready") == (503, '{"ready":false,"reasons":["no model answers"],"notices":[]}')
     readiness.clear("no model answers")
-    assert await get("/ready") == (200, '{"ready":true,"reasons":[]}')
+    assert await get("/ready") == (200, '{"ready":true,"reasons":[],"notices":[]}')
+
+
+async def test_a_notice_is_shown_and_leaves_the_worker_ready(serving) -> None:
+    """What an operator should know and no restart mends: one sentence for each thing it is about."""
+    _, readiness, get = serving
+    readiness.clear("starting")
+    readiness.notice("promise a", "old")
+    readiness.notice("promise a", "task a: promise broken")
+    assert await get("/ready") == (200, '{"ready":true,"reasons":[],"notices":["task a: promise broken"]}')
+    readiness.notice("promise a", None)
+    assert await get("/ready") == (200, '{"ready":true,"reasons":[],"notices":[]}')
 
 
 async def test_an_unready_worker_still_lives(serving) -> None:

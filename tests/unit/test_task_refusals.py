@@ -89,6 +89,24 @@ REFUSALS = {
     "not a regex": ('"[0-9]+"', '"[0-9"', 15, "is not a regular expression (unterminated character set at position 0)"),
     "read own events": ("dead: shop.dead", "dead: shop.in", 3, "topic shop.in is both source and route"),
     "shared topic": ("dead: shop.dead", "dead: shop.escalated", 26, "dead and escalated share the topic shop.escalated"),
+    "audits nobody answers": (
+        "dead: shop.dead",
+        "dead: shop.dead\n  audit: shop.audit",
+        27,
+        "audit and findings go together, what is put up and what comes back; state both or none",
+    ),
+    "findings among audits": (
+        "dead: shop.dead",
+        "dead: shop.dead\n  audit: shop.audit\n  findings: shop.audit",
+        28,
+        "audit and findings share the topic shop.audit; give each its own",
+    ),
+    "audits among labels": (
+        "dead: shop.dead",
+        "dead: shop.dead\n  audit: shop.out\n  findings: shop.findings",
+        27,
+        "topic shop.out has another use in this task; give audit its own",
+    ),
     "labels escalated": (
         "escalated: shop.escalated",
         "escalated: shop.out",

@@ -84,3 +84,15 @@ def test_a_context_has_the_partitions_of_its_source_and_is_compacted(task, have,
     found = {t.name: t for t in wanted_topics(roles, have, Wish(wish, None, create_source=False), beside_sources([task]))}
     assert {found[name].partitions for name in ("said", "said.forget")} == {partitions}
     assert found["said"].config == {"cleanup.policy": "compact,delete", "retention.ms": "7200000"}
+
+
+def test_findings_are_kept_for_ever_and_in_one_order(task) -> None:
+    """An alarm outlives every retention, and all workers read the same sequence of findings."""
+    routes = task.routes.model_copy(update={"audit": "audit", "findings": "found"})
+    task = task.model_copy(update={"routes": routes})
+    roles = roles_of([task])
+    assert (roles["audit"], roles["found"]) == ("audit", "findings")
+    found = wanted_topics(roles, {}, Wish(9, None, create_source=False), beside_sources([task]))
+    wanted = {topic.name: topic for topic in found}
+    assert (wanted["audit"].partitions, wanted["audit"].config) == (9, {})
+    assert (wanted["found"].partitions, wanted["found"].config) == (1, {"retention.ms": "-1"})

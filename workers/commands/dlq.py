@@ -5,19 +5,18 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from schemas.task import Task
 from topics.kafka import KafkaLog
 from topics.reading import Reader
 from topics.record import Partition
+from workers.commands.progress import progress
 from workers.commands.settings import ConfigOption, JsonOption, SetOption, flags_of
 from workers.commands.table import print_table
 from workers.deadletters.display import printable, record_json, record_lines, safe_json
@@ -182,7 +181,7 @@ def outcomes_json(job: Job, outcomes: Counter[Outcome], *, done: bool) -> dict[s
 
 async def _listed(kafka: KafkaSettings, topics: Sequence[str], listing: Listing) -> None:
     async with _cluster(kafka) as (log, reader):
-        with _progress("reading") as bar:
+        with progress("reading") as bar:
             await fill(
                 log, reader, topics, listing, lambda read, total: bar.update(bar.task_ids[0], completed=read, total=total)
             )
@@ -191,7 +190,7 @@ async def _listed(kafka: KafkaSettings, topics: Sequence[str], listing: Listing)
 async def _surveyed(kafka: KafkaSettings, job: Job) -> tuple[Counter[Outcome], Mapping[Partition, int]]:
     async with _cluster(kafka) as (log, reader):
         ends = await ends_of(log, reader, job)
-        with _progress("looking", sum(ends.values())) as bar:
+        with progress("looking", sum(ends.values())) as bar:
             return await Replay(log, reader, job, ends).survey(lambda offsets: bar.advance(bar.task_ids[0], offsets)), ends
 
 
@@ -199,7 +198,7 @@ async def _replayed(kafka: KafkaSettings, job: Job, ends: Mapping[Partition, int
     """Replay up to the ends, so that nothing is sent back that was not asked about; None is all there is now."""
     async with _cluster(kafka) as (log, reader):
         known = await ends_of(log, reader, job) if ends is None else ends
-        with _progress("replaying", sum(known.values())) as bar:
+        with progress("replaying", sum(known.values())) as bar:
             return await Replay(log, reader, job, known).run(lambda offsets: bar.advance(bar.task_ids[0], offsets))
 
 
@@ -250,13 +249,3 @@ async def _cluster(kafka: KafkaSettings) -> AsyncIterator[tuple[KafkaLog, Reader
             yield log, reader
     finally:
         await log.close()
-
-
-@contextmanager
-def _progress(what: str, total: int | None = None) -> Iterator[Progress]:
-    """Show how far reading is, on a terminal only."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        progress.add_task(what, total=total)
-        yield progress

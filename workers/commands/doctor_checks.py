@@ -104,7 +104,7 @@ def _check_release(level: int | None) -> Check:
 async def _check_topics(log: Log, tasks: Mapping[str, Task]) -> list[Check]:
     checks = []
     for reference, task in tasks.items():
-        for topic in (task.source.topic, *sorted(task.routes.topics())):
+        for topic in (task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values()):
             name = f"topic {topic}"
             try:
                 partitions = await log.partitions(topic)

@@ -9,7 +9,8 @@ from typing import Annotated, Literal, assert_never
 
 import typer
 
-from schemas.task import LabelRoutes, Task
+from schemas.routes import LabelRoutes
+from schemas.task import Task
 from topics import provision
 from topics.connection import Connection
 from topics.provision import Create, Differs, Fine, Grow, LogTopic, Plan, Row, WantedTopic
@@ -48,10 +49,11 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """A topic with the partitions of a source, and what it must be configured as."""
+    """A topic with the partitions of a source, or so many, and what it must be configured as."""
 
     source: str
     config: Mapping[str, str]
+    partitions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +129,27 @@ def roles_of(tasks: Iterable[Task]) -> dict[str, str]:
     for task in tasks:
         labelled = task.routes.labelled
         routed = [*labelled.topics.values(), labelled.otherwise] if isinstance(labelled, LabelRoutes) else [labelled]
+        beside = [(topic, role) for role, topic in task.routes.audits().items()]
         named = [(task.source.topic, "source"), *((topic, "labelled") for topic in routed)]
         context = task.context
         if context is not None:
             named += [(context.topic, "context"), (context.forget_topic, "forget")]
-        for topic, role in [*named, (task.routes.escalated, "escalated"), (task.routes.dead, "dead")]:
+        for topic, role in [*named, (task.routes.escalated, "escalated"), (task.routes.dead, "dead"), *beside]:
             if role not in roles.setdefault(topic, []):
                 roles[topic].append(role)
     return {topic: ", ".join(names) for topic, names in roles.items()}
 
 
 def beside_sources(tasks: Iterable[Task]) -> dict[str, Beside]:
-    """Return the topics of the tasks' contexts. What is not said for the time to live is over, and so is its record."""
+    """Return the topics of the tasks' contexts and findings.
+
+    What is not said for the time to live is over, and so is its record. Findings are kept for ever, since an alarm holds until
+    an operator acts, and lie in one order, the same for all workers.
+    """
     topics = {}
     for task in tasks:
+        if (findings := task.routes.findings) is not None:
+            topics[findings] = Beside(task.source.topic, {"retention.ms": "-1"}, partitions=1)
         if (rule := task.context) is not None:
             kept = {"cleanup.policy": "compact,delete", "retention.ms": str(round(rule.ttl_hours * 3_600_000))}
             topics[rule.topic] = Beside(task.source.topic, kept)
@@ -168,6 +177,8 @@ def wanted_topics(
 
 
 def _partitions(name: str, have: Mapping[str, LogTopic], wish: Wish, beside: Mapping[str, Beside]) -> int:
+    if name in beside and (fixed := beside[name].partitions) is not None:
+        return have[name].partitions if name in have else fixed
     source = beside[name].source if name in beside else name
     grown = wish.partitions if source == name or wish.create_source or source not in have else None
     exists = have.get(source)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas.task import LabelRoutes, Routes, Task
+from schemas.routes import LabelRoutes, Routes
+from schemas.task import Task
 from workers.evaluating.inputs import Input, load_inputs
 from workers.exits import UserError
 from workers.taskfiles import SAMPLE_FILE, LoadedTask

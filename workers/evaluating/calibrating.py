@@ -20,6 +20,7 @@ from workers.evaluating.outcome import Outcome
 from workers.exits import UserError
 from workers.promising.binomial import upper_bound
 from workers.promising.maps import fit
+from workers.promising.shift import sketch_of
 from workers.promising.threshold import ANY, NONE, Example, Kept, keep
 from workers.promising.unknowns import Above, TooFew, limit
 
@@ -124,6 +125,7 @@ def calibrate(seen: Evidence, bound: Bound, made: Made) -> Calibration:
         unknowns=unknowns,
         event=fit(every),
         fields={name: curve for name, curve in fitted.items() if curve is not None},
+        scores=sketch_of([one.score for one in every]),
     )
 
 

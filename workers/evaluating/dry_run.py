@@ -6,7 +6,7 @@ Inputs go in without their gold labels, which this module cannot see; events com
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.calibration import Calibration
 from topics.memory import MemoryCluster
@@ -43,12 +43,13 @@ async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None])
 
     Raises UserError when the model refuses us, or nothing came out for `stall_seconds`.
     """
+    loaded = _unaudited(wanted.loaded)
     cluster = MemoryCluster(name="evaluation", now_ms=lambda: int(time.time() * 1000))
     ids = _fill(cluster, wanted)
     reader = _Reader(cluster, sorted(wanted.loaded.task.routes.topics()))
     worker = Worker(
         wanted.settings,
-        [wanted.loaded],
+        [loaded],
         cluster.log(),
         MeteredModel(wanted.model, meter),
         wanted.version,
@@ -65,6 +66,12 @@ async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None])
     running.result()
     reader.read()
     return [outcome(event, ids[event.origin]) for event in reader.events]
+
+
+def _unaudited(loaded: LoadedTask) -> LoadedTask:
+    """Return the task without its audits: what is measured must not change while it is measured."""
+    routes = loaded.task.routes.model_copy(update={"audit": None, "findings": None})
+    return replace(loaded, task=loaded.task.model_copy(update={"routes": routes}))
 
 
 def _fill(cluster: MemoryCluster, wanted: DryRun) -> Mapping[Origin, str | None]:

@@ -13,11 +13,11 @@ from topics.ledger import Order
 from topics.log import Log
 from topics.source import Source
 from workers.recalling import Recall
-from workers.routing import Shrinker, dead_topics
 from workers.secrets import kafka_password
 from workers.setting_delivery import AtLeastOnceSettings, DeliverySettings, ExactlyOnceSettings
 from workers.setting_sections import KafkaSettings, Settings
 from workers.watch import Watch
+from workers.wiring.promises import shrinker_of
 
 
 def connection_of(kafka: KafkaSettings) -> Connection:
@@ -54,12 +54,11 @@ def build_source(
     log: Log, tasks: Sequence[Task], settings: Settings, watch: Watch, clock: Callable[[], float] = time.monotonic
 ) -> Source:
     """Return the source over the tasks' topics."""
-    shrink = Shrinker({topic: dead for task in tasks for topic, dead in dead_topics(task).items()})
     rules = LaneRules(
         group=settings.kafka.group,
         app=settings.kafka.app,
         order=Order(settings.delivery.order),
-        shrink=shrink,
+        shrink=shrinker_of(tasks),
         delivery=delivery_of(settings.delivery),
         commit_seconds=settings.delivery.commit_seconds,
     )
@@ -81,7 +80,7 @@ async def require_topics(log: Log, tasks: Sequence[Task]) -> None:
     """Raise LogRefused for the first topic of the tasks that does not exist, before anything is consumed."""
     for task in tasks:
         context = [] if task.context is None else [task.context.topic]
-        for topic in [task.source.topic, *sorted(task.routes.topics()), *context]:
+        for topic in [task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values(), *context]:
             if not await log.partitions(topic):
                 raise LogRefused(f"topic {topic} of task {task.name} does not exist: create it with `nanotriage topics apply`")
 

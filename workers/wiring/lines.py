@@ -43,6 +43,7 @@ from workers.setting_sections import ModelSettings, Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
 from workers.wiring.model import build_limiter
+from workers.wiring.promises import build_auditing
 
 _MOST_PUT_ASIDE = 32
 
@@ -133,6 +134,7 @@ def build_line(
         gate=Gate(),
         brake=Brake(BrakeLimits(settings.brake.dead_run, settings.brake.dead_share, settings.brake.window)),
         invariance=invariance,
+        auditing=build_auditing(task, settings, calibration),
     )
 
 
