@@ -7,6 +7,8 @@ import pytest
 
 from tests.tools import chart_documents
 from tests.tools.chart_documents import CHART
+from tests.tools.dashboard import dashboard
+from workers.metrics import catalogue
 from workers.setting_table import describe
 
 
@@ -40,6 +42,13 @@ def test_the_readme_lists_every_value():
     text = (CHART / "README.md").read_text(encoding="utf-8")
     table = f"<!-- values -->\n{chart_documents.table()}<!-- /values -->"
     kept("README.md", re.sub(r"<!-- values -->.*<!-- /values -->", lambda _: table, text, flags=re.DOTALL))
+
+
+def test_the_dashboard_shows_the_catalogue():
+    """A panel for each metric, whatever is added to it."""
+    text = dashboard()
+    kept("files/dashboard.json", text)
+    assert [metric.exposed for metric in catalogue() if metric.exposed not in text] == []
 
 
 def test_every_value_says_what_it_means():

@@ -1,0 +1,146 @@
+"""Every panel of the dashboard is answered by a real Prometheus with the chart's rules, from what a worker exposes."""
+
+import itertools
+import json
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client import Counter, Gauge
+
+from tests.deploy import tools
+from tests.deploy.chart import CHART
+from tests.helpers import wait_until
+from topics.embedded.ports import free_ports
+from workers.metrics import Metrics, catalogue
+from workers.metrics.declared import declarations
+
+# The rules select by these; any other label has one value.
+VALUES = {"kind": ("input", "output", "tokens", "requests"), "outcome": ("labelled", "dead")}
+DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
+QUERIES = {
+    f"{panel['title']} {target['refId']}": target["expr"]
+    for panel in DASHBOARD["panels"]
+    for target in panel.get("targets", ())
+}
+
+
+class Exposed(threading.Thread):
+    """A worker's /metrics, with every metric of the catalogue, each moving with each look at it."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        metrics = Metrics("0.0.0")
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                move(metrics)
+                body = metrics.exposition()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def run(self):
+        self.server.serve_forever(poll_interval=0.05)
+
+
+def move(metrics):
+    for name, declared in declarations(type(metrics)):
+        metric = getattr(metrics, name)
+        for values in itertools.product(*(VALUES.get(label, ("x",)) for label in declared.labels)):
+            child = metric.labels(*values) if values else metric
+            if isinstance(metric, Counter):
+                child.inc(3)
+            elif isinstance(metric, Gauge):
+                child.set(5)
+            else:
+                child.observe(0.3)
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory):
+    """The address of a Prometheus that looks every second."""
+    server = tools.prometheus()
+    folder = tmp_path_factory.mktemp("prometheus")
+    exposed = Exposed()
+    exposed.start()
+    rules = (CHART / "files" / "rules.yaml").read_text(encoding="utf-8").replace("interval: 15s", "interval: 1s")
+    (folder / "rules.yaml").write_text(rules)
+    target = f"127.0.0.1:{exposed.server.server_port}"
+    configuration = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [
+            {"job_name": "nanotriage", "static_configs": [{"targets": [target], "labels": {"namespace": "triage"}}]}
+        ],
+    }
+    (folder / "prometheus.yml").write_text(json.dumps(configuration))
+    (port,) = free_ports(1, seed=9090)
+    address = f"127.0.0.1:{port}"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                server,
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address={address}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_until(lambda: ready(process, f"http://{address}/-/ready", folder / "log"), 30)
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(20)
+        exposed.server.shutdown()
+
+
+def ready(process, url, log):
+    assert process.poll() is None, log.read_text()
+    try:
+        with urlopen(url, timeout=2) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def answers(prometheus, query):
+    stated = query.replace("$__rate_interval", "1m").replace("$namespace", "triage").replace("$job", ".*")
+    with urlopen(f"{prometheus}/api/v1/query?{urlencode({'query': stated})}", timeout=10) as answer:
+        result = json.load(answer)["data"]["result"]
+    return [row for row in result if row["value"][1] != "NaN"]
+
+
+def test_every_panel_shows_something(prometheus):
+    """None is empty, none refused: names, labels and the recorded rules agree with what is exposed."""
+    assert len(QUERIES) > len(catalogue())
+    deadline = time.monotonic() + 60
+    empty = dict(QUERIES)
+    while empty and time.monotonic() < deadline:
+        empty = {title: query for title, query in empty.items() if not answers(prometheus, query)}
+    assert empty == {}
+
+
+def test_a_panel_on_a_metric_that_is_gone_is_empty(prometheus):
+    """The control: what the test above would see."""
+    assert answers(prometheus, QUERIES["Seconds of lag A"].replace("lag:seconds", "lag:minutes")) == []
+
+
+def test_the_budget_that_keda_asks_for_is_there(prometheus):
+    """The query of the ScaledObject, on the rules of the PrometheusRule, from the metrics of a worker."""
+    query = 'max(nanotriage:budget:messages_per_second{namespace="triage"})'
+    wait_until(lambda: answers(prometheus, query), 60)
+    (row,) = answers(prometheus, query)
+    assert float(row["value"][1]) > 0
