@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.acceptance import DecisionThresholds, Thresholds
+from schemas.checks import Check, CheckDigitCheck, FunctionCheck, RangeCheck, RequiresCheck
 from schemas.context import ContextRule, context_problems
 from schemas.fields import (
     SENTIMENTS,
@@ -63,50 +64,6 @@ class Source(Frozen):
             sentence = f"the source has no metadata {self.priority.field}; map it under `metadata`, or use `header`"
             raise contradiction(("priority", "field"), sentence)
         return self
-
-
-class RequiresCheck(Frozen):
-    """When `when` has one of `labels`, `field` must be known."""
-
-    check: Literal["requires"]
-    when: Name
-    labels: tuple[Name, ...] = Field(min_length=1)
-    field: Name
-
-
-class OneOfCheck(Frozen):
-    """The value of `field` must be one of `values` (compared without case)."""
-
-    check: Literal["one_of"]
-    field: Name
-    values: tuple[str, ...] = Field(min_length=1)
-
-
-class RangeCheck(Frozen):
-    """The number or amount in `field` must lie between `least` and `most`, both included."""
-
-    check: Literal["range"]
-    field: Name
-    least: float | None = None
-    most: float | None = None
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.least is None and self.most is None:
-            raise contradiction((), "a range check needs `least`, `most` or both; add one")
-        if self.least is not None and self.most is not None and self.least > self.most:
-            raise contradiction(("least",), f"least {self.least} is above most {self.most}; exchange them")
-        return self
-
-
-class FunctionCheck(Frozen):
-    """The user's own check: `function(fields: dict, text: str) -> str | None` returns what is wrong, or None."""
-
-    check: Literal["function"]
-    function: ImportPath
-
-
-Check = Annotated[RequiresCheck | OneOfCheck | RangeCheck | FunctionCheck, Field(discriminator="check")]
 
 
 class Task(Frozen):
@@ -227,6 +184,8 @@ def _check_problems(task: Task, index: int, check: Check) -> Iterator[Problem]:
         yield (*where, "field"), _no_such_field(task, check.field)
     elif isinstance(check, RangeCheck) and not (isinstance(field, ExtractField) and field.type in _NUMBERS):
         yield (*where, "field"), f"{check.field} is no number; a range check needs an integer, decimal or money field"
+    elif isinstance(check, CheckDigitCheck) and not isinstance(field, ExtractField):
+        yield (*where, "field"), f"{check.field} is not extracted from the text; a check digit needs an extract field"
     if isinstance(check, RequiresCheck):
         yield from _label_problems(task, (*where, "when"), (*where, "labels"), check.when, check.labels)
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from schemas.checks import FunctionCheck
 from schemas.fields import SENTIMENTS, UNKNOWN, LabelField
-from schemas.task import FunctionCheck, Task
+from schemas.task import Task
 from workers.task_code import code_hash
 from workers.task_sentences import did_you_mean, first_sentence
 from workers.task_yaml import Document, TaskRefused, read_document, refuse

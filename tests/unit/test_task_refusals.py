@@ -165,6 +165,12 @@ REFUSALS = {
     "unknown as label": ("sell: wants to sell", "unknown: says nothing", 11, "`unknown` is always an allowed answer"),
     "check of no field": ("field: amount", "field: amounts", 18, "the task has no field amounts; name one of: intent, amount"),
     "range of a label": ("field: amount", "field: intent", 18, "intent is no number; a range check needs"),
+    "check digit of a label": (
+        "check: range\n    field: amount\n    least: 0\n    most: 10",
+        "check: check_digit\n    field: intent\n    scheme: luhn",
+        18,
+        "intent is not extracted from the text; a check digit needs an extract field",
+    ),
     "empty range": ("    least: 0\n    most: 10\n", "", 17, "a range check needs `least`, `most` or both; add one"),
     "range upside down": ("least: 0", "least: 11", 19, "least 11.0 is above most 10.0; exchange them"),
     "threshold of no label": ("  default: 0.7", "  fields: {amount: 0.7}", 22, "amount is no label field, and only labels"),

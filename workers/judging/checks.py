@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, assert_never
 
-from schemas.task import Check, FunctionCheck, OneOfCheck, RangeCheck, RequiresCheck
+from schemas.checkdigits import Scheme, digits_right
+from schemas.checks import Check, CheckDigitCheck, FunctionCheck, OneOfCheck, RangeCheck, RequiresCheck
 from schemas.verdict import Doubt, Reason
 
 Rule = Callable[[Mapping[str, Any], str], Reason | None]
@@ -39,6 +40,8 @@ def _compile(check: Check, functions: Mapping[str, Callable[[dict[str, Any], str
             )
         case RangeCheck(field=field, least=least, most=most):
             return lambda values, _: _outside(field, values.get(field), least, most)
+        case CheckDigitCheck(field=field, scheme=scheme):
+            return lambda values, _: _miscopied(field, values.get(field), scheme)
         case FunctionCheck(function=path):
             return _user_rule(path, functions[path])
         case _:
@@ -59,6 +62,12 @@ def _outside(field: str, value: Any, least: float | None, most: float | None) ->
     if (least is not None and number < Decimal(str(least))) or (most is not None and number > Decimal(str(most))):
         return Reason(Doubt.CHECK_FAILED, field, "it is out of range")
     return None
+
+
+def _miscopied(field: str, value: Any, scheme: Scheme) -> Reason | None:
+    if value is None or digits_right(scheme, str(value)):
+        return None
+    return Reason(Doubt.CHECK_FAILED, field, "its check digit is wrong")
 
 
 def _user_rule(path: str, function: Callable[[dict[str, Any], str], str | None]) -> Rule:

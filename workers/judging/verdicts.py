@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from schemas.acceptance import Thresholds
 from schemas.calibration import Calibration
 from schemas.fields import ExtractField, LabelField, SentimentField, TaskField, TextField
+from schemas.grounding import written_for
 from schemas.patterns import matches
 from schemas.promise import Promise
 from schemas.task import Task
@@ -104,10 +105,13 @@ class Judge:
     def _extract(self, name: str, wanted: ExtractField, written: str | None, text: str, reasons: list[Reason]) -> FieldResult:
         if written is None:
             return FieldResult(None)
-        if wanted.grounded and not stands_in(text, written):
-            reasons.append(Reason(Doubt.NOT_GROUNDED, name))
-            return FieldResult(None, None, written)
         value = parse_value(wanted.type, written)
+        if wanted.grounded and not stands_in(text, written):
+            otherwise = None if value is None else written_for(wanted.type, text, value)
+            if otherwise is None:
+                reasons.append(Reason(Doubt.NOT_GROUNDED, name))
+                return FieldResult(None, None, written)
+            written = otherwise
         if value is None or (wanted.pattern is not None and not matches(wanted.pattern, written.strip())):
             what = f"not of type {wanted.type.value}" if value is None else "against its pattern"
             reasons.append(Reason(Doubt.NOT_A_VALUE, name, what))

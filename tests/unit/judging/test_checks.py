@@ -6,7 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from schemas.task import FunctionCheck, OneOfCheck, RangeCheck, RequiresCheck
+from schemas.checkdigits import Scheme
+from schemas.checks import CheckDigitCheck, FunctionCheck, OneOfCheck, RangeCheck, RequiresCheck
 from schemas.verdict import Doubt, Reason
 from workers.judging.checks import broken_rules, compile_rules
 
@@ -151,3 +152,11 @@ def test_rules_are_total(values):
         RangeCheck(check="range", field="amount", least=0, most=1),
     ]
     assert all(r.doubt is Doubt.CHECK_FAILED for r in broken_rules(compile_rules(checks, {}), values, ""))
+
+
+@pytest.mark.parametrize(("value", "broken"), [("4111 1111 1111 1111", False), ("4111 1111 1111 1112", True), (None, False)])
+def test_a_number_with_a_wrong_check_digit_was_miscopied(value, broken):
+    """One that is unknown breaks nothing."""
+    check = CheckDigitCheck(check="check_digit", field="card", scheme=Scheme.LUHN)
+    found = broken_rules(compile_rules([check], {}), {"card": value}, "")
+    assert [(reason.doubt, reason.field) for reason in found] == [(Doubt.CHECK_FAILED, "card")] * broken

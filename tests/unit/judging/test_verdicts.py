@@ -143,6 +143,20 @@ def test_a_value_that_does_not_stand_in_the_text_is_not_published():
     assert (result.value, result.written) == (None, "99999")
 
 
+@pytest.mark.parametrize(
+    ("kind", "written", "text", "stands"),
+    [
+        ("money", "1234.50 GBP", "charged £1,234.50 twice", "£1,234.50"),
+        ("date", "2016-11-15", "on 15 November 2016.", "15 November 2016"),
+    ],
+)
+def test_a_value_that_stands_in_the_text_otherwise_is_published_as_it_stands_there(kind, written, text, stands):
+    """A model that normalises is no liar; the person sees what the text has."""
+    verdict, result = extracted(written, text, type=kind)
+    assert isinstance(verdict, Labelled)
+    assert result.written == stands
+
+
 def test_part_of_a_longer_number_does_not_stand_in_the_text():
     """12 is not in 4123."""
     assert reasons(extracted("12", "order 4123")[0]) == [(Doubt.NOT_GROUNDED, "value")]
