@@ -8,6 +8,8 @@ from tests.deploy import tools
 from tests.deploy.chart import CASES, CHART, ChartRefused, container, one, render, rendered, variables
 from tests.deploy.layers import LAYERS
 from tests.secured import Grant, scaler_grants, worker_grants
+from workers.commands.bench import chart_values
+from workers.measuring.plan import Measure, Point
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -146,3 +148,13 @@ def test_the_users_rights_are_those_proven_on_a_broker(user, grants):
     }
     proven = {worker_grants: (["support.tickets"], outcomes, "nanotriage"), scaler_grants: ([source], "nanotriage")}
     assert stated == set(grants(*proven[grants]))
+
+
+def test_what_bench_prints_are_values_of_the_chart():
+    """`nanotriage bench --pod` measures one worker; the chart makes the most workers of it."""
+    measured = Measure(Point(16, 8), 2.0, 128, 128, 0, 20_000, 0, 5_600, ())  # 64 messages a second of 200 tokens
+    values = {**chart_values(measured), "secrets": {"modelKey": {"name": "openai"}}}
+    values["scaling"] |= {"mode": "lag", "tokensPerMinute": 2_000_000}
+    objects = render(values)
+    assert one(objects, "ScaledObject")["spec"]["maxReplicaCount"] == 3
+    assert variables(objects)["NANOTRIAGE_BATCHING__MAX_ITEMS"] == "16"

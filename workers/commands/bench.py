@@ -1,6 +1,7 @@
 """`nanotriage bench`: what a configured route can do, and the batch size and concurrency to set."""
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
+from yaml import safe_dump
 
 from schemas.message import Message
 from topics.codec import Codec
@@ -52,7 +54,7 @@ def bench(
     most_concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Most calls at once.")] = 32,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Ask an endpoint that is not on this machine: it may cost money.")] = False,
-    pod: Annotated[bool, typer.Option("--pod", help="Print one worker's messages a second for a Helm values file.")] = False,
+    pod: Annotated[bool, typer.Option("--pod", help="Print only what the Helm chart's values take of it, as YAML.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the task's sample at rising batch size and concurrency: messages a second, tokens, price, and what to set."""
@@ -72,10 +74,10 @@ def bench(
     if as_json:
         print_json({"points": [as_row(m, price) for m in measures], "best": as_row(top, price), "r_pod": r_pod(top)})
         return
-    print_table(_HEADS, [_cells(as_row(measure, price)) for measure in measures])
     if pod:
-        print(f"\nr_pod: {r_pod(top):g}")
+        print(safe_dump(chart_values(top), sort_keys=False), end="")
         return
+    print_table(_HEADS, [_cells(as_row(measure, price)) for measure in measures])
     print(f"\nBest: {top.per_second:,.1f} messages a second. Set batching.max_items to {top.point.batch} ", end="")
     print(f"and model.concurrency to {top.point.concurrency}.")
     if trouble := next((measure.trouble for measure in measures if not measure.sound), None):
@@ -96,6 +98,15 @@ def r_pod(top: Measure) -> float:
     whole = int(top.per_second)
     unit = 10 ** max(0, len(str(whole)) - 2)
     return float(whole // unit * unit) if whole >= 1 else round(top.per_second, 2)
+
+
+def chart_values(top: Measure) -> dict[str, Any]:
+    """Return the Helm chart's values for one worker with the best setting: how many the quota feeds follows from them."""
+    scaling: dict[str, Any] = {"messagesPerSecondPerPod": r_pod(top)}
+    if top.tokens_per_message is not None:
+        scaling["tokensPerMessage"] = math.ceil(top.tokens_per_message)
+    settings = {"batching": {"max_items": top.point.batch}, "model": {"concurrency": top.point.concurrency}}
+    return {"settings": settings, "scaling": scaling}
 
 
 def as_row(measure: Measure, price: Price | None) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.fakes.model_process import FakeModel
-from workers.commands.bench import is_here, r_pod
+from workers.commands.bench import chart_values, is_here, r_pod
 from workers.measuring.plan import Measure, Point
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,10 +46,27 @@ def test_it_finds_the_batch_and_the_concurrency(tmp_path):
 def test_a_limit_shows_as_failed_calls(tmp_path):
     """Calls above the endpoint's limit fail, are counted, and are not the best setting."""
     with FakeModel("--latency-ms", "5", "--rpm", "300") as fake:
-        done = bench(tmp_path, "--model-url", fake.base_url, "--batch", 2, "--concurrency", 4, "--pod")
+        done = bench(tmp_path, "--model-url", fake.base_url, "--batch", 2, "--concurrency", 4)
     assert done.returncode == 0, done.stderr
-    assert "r_pod: " in done.stdout
     assert "FAILED CALLS" in done.stdout
+
+
+def test_pod_prints_a_values_file_and_nothing_else(tmp_path):
+    """Its output is a file for `helm --values`; progress goes to the terminal."""
+    with FakeModel("--latency-ms", "20") as fake:
+        done = bench(tmp_path, "--model-url", fake.base_url, "--batch", 2, "--concurrency", 2, "--pod")
+    assert done.returncode == 0, done.stderr
+    values = yaml.safe_load(done.stdout)
+    assert values["settings"] == {"batching": {"max_items": 2}, "model": {"concurrency": 2}}
+    assert values["scaling"]["messagesPerSecondPerPod"] > 0
+    assert values["scaling"]["tokensPerMessage"] > 0
+    assert "messages a second" in done.stderr
+
+
+def test_tokens_that_are_not_counted_are_left_to_the_chart():
+    """An endpoint without usage says nothing of them."""
+    measured = Measure(Point(8, 4), 2.0, 64, 64, 0, 0, 0, 0, ())
+    assert chart_values(measured)["scaling"] == {"messagesPerSecondPerPod": 32}
 
 
 def test_money_is_not_spent_unasked(tmp_path):
