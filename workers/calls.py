@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 from schemas.message import Message
 from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refused, TooBig, Trouble, TryAgain
 from workers.asking.route import Route
+from workers.batching.room import ENDLESS, Room, too_long
 from workers.batching.tokens import TokenCost
 from workers.limiting.account import Ticket
 from workers.limiting.limiter import Limiter
@@ -35,6 +36,17 @@ class Calls:
     cost: TokenCost
     limiter: Limiter
     clock: Callable[[], float]
+    room: Room = ENDLESS
+
+    def unfit(self, messages: Sequence[Message]) -> TooBig | None:
+        """Return the fault of a call about these messages that the model cannot take, without making it."""
+        if self.room.context_tokens is None:
+            return None
+        largest = self.route.backend.largest.overhead(len(messages))
+        texts = sum(self.cost.estimate(message.words) for message in messages)
+        needed = largest.static_bytes / self.cost.bytes_per_token + texts + largest.output_tokens
+        why = too_long(self.room, len(messages), needed)
+        return None if why is None else TooBig(why)
 
     async def permit(self, messages: Sequence[Message], *, again: bool) -> "Permit":
         """Return when a call about these messages may be made; the permit owes one `ask` or `unused`.

@@ -38,7 +38,11 @@ class Labelling:
                 part = line.recalled(self._settling.still_owed(parts.pop()))
                 if not part.entries:
                     continue
-                permit = await line.calls.permit([entry.message for entry in part.entries], again=part.faults > 0)
+                messages = [entry.message for entry in part.entries]
+                if (unfit := line.calls.unfit(messages)) is not None:
+                    parts += await self._endure(line, part, unfit)
+                    continue
+                permit = await line.calls.permit(messages, again=part.faults > 0)
                 self._watch.admitted(line.task.name, permit.waited_seconds)
                 part = self._settling.still_owed(part)  # the wait may have been long
                 if not part.entries:

@@ -19,7 +19,9 @@ from schemas.calibration import Calibration
 from schemas.task import Task
 from topics.errors import LogUnavailable
 from topics.log import Log
+from workers.asking.capabilities import NOTHING_KNOWN, Capabilities
 from workers.asking.model import Broken, Model, Refused, TryAgain
+from workers.asking.model_card import NO_CARD, ModelCard
 from workers.asking.route import Route, open_route
 from workers.auditing.following import Findings
 from workers.exits import Exit, UserError
@@ -27,19 +29,23 @@ from workers.health import HealthServer, Heartbeat, Readiness
 from workers.line import Line
 from workers.logs import bind
 from workers.metrics import Metrics
+from workers.model_facts import tell_of_capabilities, tell_of_shutdown
 from workers.pipeline import Pipeline
-from workers.profiles import profile_of, shutdown_sentence
 from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
 from workers.wiring.kafka import build_recall, build_source, require_topics, stream_name
 from workers.wiring.lines import Shared, build_line, build_pipeline, build_slots
-from workers.wiring.model import build_limiter, dialect_of, secure_draw, wishes_of
+from workers.wiring.model import build_limiter, dialect_of, room_of, secure_draw, wishes_of
 from workers.wiring.promises import build_findings
 
 T = TypeVar("T")
 _LOG = bind("nanotriage.worker")
 _RETRY_SECONDS = 1.0
+
+
+async def _no_card(_model: str) -> ModelCard:
+    return NO_CARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Worker:
     patience_seconds: float = 60.0
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by task; a promise without one escalates all
     look_seconds: float = 2.0  # between two looks at the findings
+    card: Callable[[str], Awaitable[ModelCard]] = _no_card  # what the endpoint tells of a model by its name
 
 
 class ModelUnavailableError(Exception):
@@ -76,12 +83,11 @@ async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int
     running: list[Pipeline] = []
     heartbeat = Heartbeat(time.monotonic, lambda: running[0].last_poll if running else None)
     metrics.tasks.set_function(lambda: len(asyncio.all_tasks()))
-    _tell_of_shutdown(worker.settings.model.name, metrics)
     health = HealthServer(readiness, heartbeat, metrics.exposition)
     wanted = worker.settings.health
     port = None if wanted.port is None else await health.start(wanted.host, wanted.port)
     try:
-        pipeline, findings = await _start(worker, watch, stop)
+        pipeline, findings = await _start(worker, watch, metrics, stop)
         running.append(pipeline)
         readiness.clear("starting")
         started(port)
@@ -95,16 +101,6 @@ async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int
         await worker.model.close()
         await worker.log.close()
         await health.stop()
-
-
-def _tell_of_shutdown(model: str, metrics: Metrics) -> None:
-    """Export the days that are left of the model, and warn when they are few."""
-    shutdown = profile_of(model).shutdown
-    if shutdown is None:
-        return
-    metrics.model_shutdown_days.labels(model).set_function(lambda: (shutdown - _today()).days)
-    if (sentence := shutdown_sentence(model, shutdown, _today())) is not None:
-        _LOG.warning("model_shutdown", model=model, why=sentence)
 
 
 def _today() -> date:
@@ -146,14 +142,20 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> tuple[Pipeline, Findings]:
+async def _start(worker: Worker, watch: Watch, metrics: Metrics, stop: asyncio.Event) -> tuple[Pipeline, Findings]:
     settings, tasks = worker.settings, [loaded.task for loaded in worker.tasks]
     stream = stream_name(await _patiently(worker.log.cluster_id, worker, stop), settings)
     await _patiently(lambda: require_topics(worker.log, tasks), worker, stop)
+    routes, known, model = [], NOTHING_KNOWN, settings.model
+    for task in tasks:
+        routes.append(await _patiently(partial(_open, worker, task, known), worker, stop))
+        known = routes[-1].capabilities
+    tell_of_capabilities(model.name, known, metrics)
+    card = await worker.card(model.name)
+    tell_of_shutdown(model.name, card, metrics, _today)
     lines: dict[str, Line] = {}
-    shared = Shared(build_limiter(settings), build_slots(settings, tasks))
-    for loaded in worker.tasks:
-        route = await _patiently(partial(_open, worker, loaded.task), worker, stop)
+    shared = Shared(build_limiter(settings), build_slots(settings, tasks), room_of(model, card))
+    for loaded, route in zip(worker.tasks, routes, strict=True):
         calibration = worker.calibrations.get(loaded.task.name)
         line = build_line(loaded, route, settings, stream, shared=shared, calibration=calibration)
         lines[loaded.task.source.topic] = replace(line, recall=build_recall(loaded.task, worker.log))
@@ -162,10 +164,10 @@ async def _start(worker: Worker, watch: Watch, stop: asyncio.Event) -> tuple[Pip
     return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch), findings
 
 
-async def _open(worker: Worker, task: Task) -> Route:
+async def _open(worker: Worker, task: Task, known: Capabilities) -> Route:
     """Settle the task's route by asking. Raises ModelUnavailableError, or UserError for what only an operator can mend."""
     model = worker.settings.model
-    route = await open_route(worker.model, task, dialect_of(model), wishes_of(model), secure_draw)
+    route = await open_route(worker.model, task, dialect_of(model), wishes_of(model), secure_draw, known)
     match route:
         case Route(backend=backend):
             _LOG.info("route", task=task.name, model=backend.model, signal=backend.signal.value)

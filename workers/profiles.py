@@ -4,24 +4,23 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
-from workers.setting_sections import DATED
+from workers.setting_model import DATED, Effort
 
 _SHIPPED = Path(__file__).with_name("profiles.toml")
 WARN_DAYS = 60
 
-Effort = Literal["none", "minimal", "low", "medium", "high"]
-
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How to ask a model for the first time, and until when it is there; `shutdown` None is unknown."""
+    """How to ask a model for the first time, how much it takes, and until when it is there; None is unknown."""
 
     reasoning_effort: Effort | None = None
     temperature: bool = True
     logprobs: bool = True
     shutdown: date | None = None
+    context_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 def profile_of(model: str) -> Profile:

@@ -3,10 +3,8 @@
 Every field has a description: it is the line of the settings table.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -18,22 +16,16 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from workers.setting_base import Section, off
+from workers.setting_base import SecretPath, Section, off
 from workers.setting_delivery import DeliverySettings, ExactlyOnceSettings
 from workers.setting_guard import GuardSettings
 from workers.setting_limits import LimitSettings
+from workers.setting_model import ModelSettings
 from workers.setting_promise import AuditSettings, PromiseSettings
 
 LAST_PORT = 65_535
 PREFIX = "NANOTRIAGE_"
 GroupName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
-DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-
-
-def _path_of_secret(path: Path) -> Path:
-    if path.name.startswith("sk-"):
-        raise ValueError("should be the path of a file that holds the secret, and looks like the secret itself")
-    return path
 
 
 def _broker_list(brokers: str) -> str:
@@ -44,22 +36,12 @@ def _broker_list(brokers: str) -> str:
     return brokers
 
 
-def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("should be an http:// or https:// URL, such as https://api.openai.com/v1")
-    if parts.username or parts.password or parts.query:
-        raise ValueError("may not carry credentials or a query: use model.api_key_file")
-    return url.rstrip("/")
-
-
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
 Security = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-SecretPath = Annotated[Path, AfterValidator(_path_of_secret)]
 
 
 class KafkaSettings(Section):
@@ -123,77 +105,6 @@ def _security_problems(kafka: KafkaSettings) -> list[str]:
     if (kafka.cert_file is None) != (kafka.key_file is None):
         problems.append("cert_file and key_file belong together: set both or none")
     return problems
-
-
-class Price(Section):
-    """US dollars per million tokens."""
-
-    input: float = Field(ge=0)
-    cached: float = Field(ge=0)
-    output: float = Field(ge=0)
-
-    def dollars(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> float:
-        """Return the cost of a call; `cached_tokens` are part of `input_tokens`, as providers report them."""
-        fresh = input_tokens - cached_tokens
-        return (fresh * self.input + cached_tokens * self.cached + output_tokens * self.output) / 1_000_000
-
-
-class ModelSettings(Section):
-    """The model, behind an OpenAI-compatible endpoint."""
-
-    base_url: Annotated[str, AfterValidator(_base_url)] = Field(default="https://api.openai.com/v1", description="endpoint")
-    name: str = Field(default="gpt-6-luna", min_length=1, description="model")
-    backend: Literal["auto", "chat", "decisions", "systemone"] = Field(
-        default="auto",
-        description="how labels are asked for: auto is chat where it gives log-probabilities, else a decision route, else chat",
-    )
-    decisions_name: str | None = Field(default=None, min_length=1, description="model of decision routes; unset is `name`")
-    api_key_file: SecretPath | None = Field(
-        default=None, description="file that holds the API key; read again when it is refused"
-    )
-    api_key: SecretStr | None = Field(
-        default=None,
-        description="API key; from the environment only. OPENAI_API_KEY is read for OpenAI's own endpoint and no other",
-    )
-    organization: str | None = Field(default=None, min_length=1, description="OpenAI organization")
-    project: str | None = Field(default=None, min_length=1, description="OpenAI project")
-    timeout_seconds: float = Field(default=60, gt=0, le=900, description="longest wait for one answer")
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high"] | None = Field(
-        default=None, description="effort to ask for; unset leaves it to what the endpoint was found to take"
-    )
-    logprobs: Literal["auto", "on", "off"] = Field(
-        default="auto", description="token probabilities; auto asks the endpoint once"
-    )
-    votes: int = Field(
-        default=0,
-        ge=0,
-        le=5,
-        description="without token probabilities, ask so many times more about each message, alone and with its labels in "
-        "another order: how many agree is the confidence",
-    )
-    temperature: Annotated[float | None, BeforeValidator(off)] = Field(default=0, ge=0, le=2, description="off leaves it out")
-    max_output_tokens_per_item: int = Field(default=120, ge=8, le=4096, description="room for the answer about one message")
-    repair: bool = Field(default=True, description="ask once more, with what was wrong, about an answer that breaks a rule")
-    concurrency: int = Field(default=8, ge=1, le=1024, description="calls in flight at most")
-    prices: dict[str, Price] = Field(
-        default_factory=dict, description="US dollars per million tokens by model: input, cached, output; none is unknown"
-    )
-
-    @model_validator(mode="after")
-    def _one_key(self) -> Self:
-        if self.api_key is not None and self.api_key_file is not None:
-            raise ValueError("api_key and api_key_file are both set: keep one")
-        return self
-
-    def price(self) -> Price | None:
-        """Return the model's price, also under its dated name (`gpt-5-nano-2025-08-07`); None when it is unknown."""
-        return self.prices.get(self.name) or self.prices.get(DATED.sub("", self.name))
-
-    def is_openai(self) -> bool:
-        """Return whether the endpoint is OpenAI's own, so that OPENAI_API_KEY was meant for it."""
-        parts = urlsplit(self.base_url)
-        host = parts.hostname or ""
-        return parts.scheme == "https" and (host == "api.openai.com" or host.endswith(".api.openai.com"))
 
 
 class BatchingSettings(Section):

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from workers.setting_sections import PREFIX, Price, Settings
+from workers.setting_model import Price
+from workers.setting_sections import PREFIX, Settings
 
 
 @dataclass(frozen=True, slots=True)

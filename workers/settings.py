@@ -19,16 +19,8 @@ from pydantic_settings import EnvSettingsSource, TomlConfigSettingsSource
 
 from workers.exits import Exit, UserError
 from workers.setting_delivery import AtLeastOnceSettings, ExactlyOnceSettings
-from workers.setting_sections import (
-    PREFIX,
-    BatchingSettings,
-    HealthSettings,
-    KafkaSettings,
-    LogSettings,
-    ModelSettings,
-    Price,
-    Settings,
-)
+from workers.setting_model import ModelSettings, Price
+from workers.setting_sections import PREFIX, BatchingSettings, HealthSettings, KafkaSettings, LogSettings, Settings
 from workers.setting_table import Row, describe, settings_markdown
 
 __all__ = [

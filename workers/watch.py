@@ -8,7 +8,7 @@ from schemas.verdict import Confidence, Escalated, Labelled, Rejected, Verdict
 from topics.lane_facts import Committing, LaneFact, LaneState, StateChange
 from topics.record import Partition, Record
 from topics.source import Standing
-from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig, TryAgain
+from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig, TryAgain, Usage
 from workers.batching.window import Batch
 from workers.calls import Asked
 from workers.guarding.sampling import Labels, Outcome, band_of
@@ -19,7 +19,7 @@ from workers.limiting.limiter import Limiter
 from workers.line import Entry, Line
 from workers.logs import bind
 from workers.metrics import CallOutcome, Metrics, PartitionMetrics
-from workers.setting_sections import Price
+from workers.setting_model import Price
 from workers.watch_promises import PromiseWatch
 
 _LOG = bind("nanotriage.pipeline")
@@ -97,7 +97,7 @@ class Watch:
             metrics.tokens["input"].inc(usage.input)
             metrics.tokens["cached"].inc(usage.cached)
             metrics.tokens["output"].inc(usage.output)
-            if self._price is not None:
+            if self._price is not None and usage != Usage():  # what is not counted costs an unknown amount
                 metrics.cost(self._price.dollars(usage.input, usage.cached, usage.output))
             if self._faulty.pop(task, None) is not None:
                 _LOG.info("model_answers_again", task=task)

@@ -8,6 +8,7 @@ import gzip
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import orjson
@@ -21,7 +22,10 @@ from schemas.task import Task
 from schemas.verdict import SignalKind
 from tests.fakes.scripted_model import ScriptedModel
 from tests.helpers import call_of
-from workers.asking.model import Answer, Barred, Broken, Call, Refused, TooBig, TryAgain, Unclear
+from workers.allowance import UNTOLD
+from workers.asking.capabilities import Capability
+from workers.asking.model import Answer, Barred, Broken, Call, Refused, TooBig, TryAgain, Unclear, Usage
+from workers.asking.model_card import NO_CARD, ModelCard
 from workers.asking.openai_model import MOST_BYTES, Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect, Prompt
 from workers.judging.reading import Read, Reader
@@ -449,3 +453,41 @@ async def test_the_request_is_one_that_openai_describes(task, signal):
     assert [error.message[:200] for error in validator.iter_errors(body)] == []
     assert not validator.is_valid(body | {"temperature": 9})
     assert not validator.is_valid({k: v for k, v in body.items() if k != "messages"})
+
+
+def listing(*rows):
+    async def handler(request):
+        return web.json_response({"object": "list", "data": list(rows)}) if request.path == "/v1/models" else web.Response()
+
+    return handler
+
+
+async def test_the_endpoints_list_tells_of_a_model():
+    """Its end and what it takes; nothing where the list is none, or the model is not in it."""
+    row = {"id": "nano", "shutdown_date": "2027-01-14", "max_model_len": 8192}
+    async with serving(listing({"id": "other"}, row)) as server, client(server) as model:
+        assert await model.card("nano") == ModelCard(date(2027, 1, 14), 8192)
+        assert await model.card("mini") == NO_CARD
+        for handler in (body_of(b"<html>", "text/html"), refused_with(404), dropped, endless):
+            server.handler = handler
+            assert await model.card("nano") == NO_CARD
+
+
+async def test_counts_and_headers_that_are_not_to_be_believed_are_not_told():
+    """A gateway may pass another account's headers on, and count what it likes."""
+    unheeded = frozenset({Capability.USAGE, Capability.RATE_HEADERS})
+    headers = {"x-ratelimit-limit-requests": "100", "x-ratelimit-remaining-requests": "5"}
+
+    async def handler(_request):
+        return web.json_response(await well(question_of()), headers=headers)
+
+    async with serving(handler) as server:
+        async with client(server) as model:
+            told = await model.ask(question_of())
+        async with client(server, unheeded=unheeded) as model:
+            answer = await model.ask(question_of())
+            server.handler = refused_with(429, "rate_limit_exceeded", headers)
+            limited = await model.ask(question_of())
+    assert told.usage != Usage()
+    assert told.allowances != UNTOLD
+    assert (answer.usage, answer.allowances, limited.allowances) == (Usage(), UNTOLD, UNTOLD)

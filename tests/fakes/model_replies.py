@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import orjson
@@ -23,6 +23,7 @@ class Asked:
     fields: Mapping[str, Sequence[str] | None]
     top_logprobs: int | None
     size: int  # bytes of the request
+    strict: bool  # the schema binds; otherwise it stands in the prompt
 
 
 class Usage(NamedTuple):
@@ -40,7 +41,7 @@ def read(body: bytes) -> Asked:
     """Read a request as the worker makes it. Raises KeyError, TypeError, ValueError or LookupError for any other."""
     request = orjson.loads(body)
     items = orjson.loads(request["messages"][-1]["content"])["items"]
-    properties = request["response_format"]["json_schema"]["schema"]["properties"]["r"]["items"]["properties"]
+    properties = schema_of(request)["properties"]["r"]["items"]["properties"]
     return Asked(
         model=request["model"],
         items=[(item["ref"], item["text"]) for item in items],
@@ -49,7 +50,16 @@ def read(body: bytes) -> Asked:
         },
         top_logprobs=request.get("top_logprobs", 0) if request.get("logprobs") else None,
         size=len(body),
+        strict="json_schema" in request.get("response_format", {}),
     )
+
+
+def schema_of(request: Mapping[str, Any]) -> Any:
+    """Return the schema that a reply is asked for with: the one that binds it, or the one that stands in the prompt."""
+    wanted = request.get("response_format", {})
+    if "json_schema" in wanted:
+        return wanted["json_schema"]["schema"]
+    return orjson.loads(request["messages"][0]["content"].rstrip().rpartition("\n")[2])
 
 
 def code_of(text: str, codes: Sequence[str], rule: Codes) -> str:

@@ -168,7 +168,7 @@ class ModelServer:
             asked = read(await request.read())
         except (KeyError, TypeError, ValueError, LookupError) as error:
             return _error(400, {"message": f"Not a request of the worker: {error!r}", "type": "invalid_request_error"})
-        if not behaviour.json_schema:
+        if asked.strict and not behaviour.json_schema:
             return _error(*_ERRORS["json_schema"])
         if not behaviour.logprobs:
             asked = replace(asked, top_logprobs=None)

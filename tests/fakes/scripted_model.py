@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from schemas.verdict import Decision
+from tests.fakes.model_replies import schema_of
 from workers.asking.model import Answer, Barred, Call, Fault, Unclear, Usage, Wire
 
 Item = dict[str, Any]
@@ -17,7 +18,7 @@ def asked(call: Call) -> tuple[list[Item], dict[str, Any]]:
     """Return the items of a call, and the schema's properties of an item."""
     body = orjson.loads(call.body)
     items = orjson.loads(body["messages"][1]["content"])["items"]
-    return items, body["response_format"]["json_schema"]["schema"]["properties"]["r"]["items"]["properties"]
+    return items, schema_of(body)["properties"]["r"]["items"]["properties"]
 
 
 class ScriptedModel:

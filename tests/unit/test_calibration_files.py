@@ -10,7 +10,7 @@ from tests.calibrations import bound_to, calibration_of
 from workers.calibrationfiles import calibration_path, calibrations_of, read_calibration, refuse_other, write_calibration
 from workers.exits import UserError
 from workers.promising.binding import Hashes, bound_of, difference
-from workers.setting_sections import ModelSettings
+from workers.setting_model import ModelSettings
 from workers.taskfiles import load_task
 from workers.wiring.lines import asked_model
 

@@ -8,8 +8,10 @@ from aiohttp import web
 
 from schemas.promise import Promise
 from tests.calibrations import calibration_of
+from tests.fakes.scripted_model import ScriptedModel
 from topics.errors import LogRefused, LogUnavailable
 from topics.record import Partition
+from workers.asking.model import Barred
 from workers.calibrationfiles import calibration_path, write_calibration
 from workers.commands.doctor_checks import (
     Check,
@@ -19,6 +21,7 @@ from workers.commands.doctor_checks import (
     check_model,
     check_python,
 )
+from workers.commands.doctor_route import check_route
 from workers.settings import HealthSettings, ModelSettings, Settings
 from workers.taskfiles import load_task, shipped_tasks
 
@@ -144,6 +147,22 @@ async def test_the_endpoint_the_key_and_the_model_are_told_apart(path, settings,
     checks = await check_model(ModelSettings(base_url=endpoint + path, **settings))
     assert verdicts(checks) == expected
     assert SECRET not in str(checks)
+
+
+async def test_what_the_route_can_do_is_a_row_each() -> None:
+    """A lack that costs something is a warning, with what is done instead; decision routes are looked for, too."""
+    rows = {check.name: check for check in await check_route(ScriptedModel(), ModelSettings(name="nano"))}
+    assert rows["model route"].found == "nano answers, labels are judged by band"
+    assert (rows["model json_schema"].verdict, rows["model logprobs"].verdict) == ("ok", "warn")
+    assert (rows["model decisions"].verdict, rows["model systemone"].found[:3]) == ("ok", "no:")
+
+
+async def test_a_route_that_cannot_be_asked_fails() -> None:
+    """With the provider's sentence."""
+    model = ScriptedModel()
+    model.always = lambda _: Barred("the provider says that the quota is spent")
+    (check,) = await check_route(model, ModelSettings(name="nano"))
+    assert (check.verdict, check.found) == ("fail", "the provider says that the quota is spent")
 
 
 async def test_an_endpoint_that_is_down_fails() -> None:

@@ -28,7 +28,7 @@ from workers.taskfiles import LoadedTask
 from workers.watch import Watch
 from workers.wiring.kafka import build_recall, build_source
 from workers.wiring.lines import Shared, build_line, build_slots
-from workers.wiring.model import build_limiter, dialect_of, secure_draw
+from workers.wiring.model import build_limiter, dialect_of, room_of, secure_draw
 
 TASK = Task.model_validate(
     {
@@ -68,7 +68,7 @@ class House:
         watch = Watch(self.metrics, [task.name for task in self.tasks], None, self.readiness)
         clock = asyncio.get_running_loop().time
         limiter = build_limiter(self.settings, clock, lambda: 0.5, OPEN)
-        shared, lines = Shared(limiter, build_slots(self.settings, self.tasks)), {}
+        shared, lines = Shared(limiter, build_slots(self.settings, self.tasks), room_of(self.settings.model)), {}
         for task in self.tasks:
             route = await open_route(self.model, task, dialect_of(self.settings.model), Wishes(logprobs="off"), secure_draw)
             loaded = LoadedTask(task, Path("task.yaml"), None, None, None, None, {})
@@ -439,6 +439,23 @@ async def test_a_straggler_is_escalated_before_it_stops_its_partition(answered):
     reasons = [(reason["reason"], reason["field"]) for reason in event["reasons"]]
     assert reasons == [("unanswered", None), *([("not_grounded", "order_id")] if answered else [])]
     assert event["fields"]["intent"]["value"] == ("cancel" if answered else None)
+
+
+async def test_no_call_is_made_that_the_model_cannot_take():
+    """A context of 1,500 tokens: batches shrink to it, and a text far beyond it dies unasked with a reason that says so."""
+    model = ScriptedModel(labels)
+    house = House(model, **{"model.context_tokens": 1_500, "model.concurrency": 1})
+    house.send(*(f"cancel {1000 + i} {'please ' * 40}" for i in range(40)), f"cancel {'x' * 30_000}")
+    async with house.working():
+        await house.settled(41)
+    (dead,) = house.events("dead")
+    headers = dict(dead.headers)
+    assert headers["nt_reason"] == b"too_large"
+    assert headers["nt_detail"].startswith(b"too long for the model: the text takes about ")
+    assert b"1,500" in headers["nt_detail"]
+    assert len(house.events("labelled")) == 40
+    asked = model.texts[1:]  # after the harmless question
+    assert 1 < max(map(len, asked)) < 8  # of 16: half of what the prompt leaves is kept for answers of 120 tokens
 
 
 async def test_an_urgent_message_and_another_tenants_overtake_a_flood():

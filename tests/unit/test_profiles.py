@@ -4,9 +4,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from workers.asking.capabilities import Capability
+from workers.asking.model_card import ModelCard
+from workers.batching.room import Room
 from workers.profiles import WARN_DAYS, Profile, profile_of, shutdown_sentence
 from workers.settings import load_settings
-from workers.wiring.model import dialect_of, wishes_of
+from workers.wiring.model import dialect_of, room_of, wishes_of
 
 END = date(2026, 12, 11)
 
@@ -41,6 +44,37 @@ def test_what_a_model_is_known_to_refuse_is_not_sent():
     theirs = model_settings(name="gpt-5-nano")
     assert (dialect_of(theirs).reasoning_effort, dialect_of(theirs).temperature) == ("minimal", None)
     assert wishes_of(theirs).logprobs == "off"
+
+
+def test_an_effort_that_is_off_is_left_out_and_none_is_an_effort():
+    """Also where the profile knows one."""
+    assert dialect_of(model_settings(reasoning_effort="off")).reasoning_effort is None
+    assert dialect_of(model_settings(reasoning_effort="none")).reasoning_effort == "none"
+
+
+def test_what_is_forced_or_forbidden_reaches_the_route():
+    """Switches become wishes, and what is forbidden is not asked for."""
+    mine = model_settings(json_schema="on", usage="on", service_tier="flex")
+    assert wishes_of(mine).insisted == {"response_format"}
+    assert wishes_of(mine).required == {Capability.USAGE}
+    assert (dialect_of(mine).reply, dialect_of(mine).service_tier) == ("json_schema", "flex")
+    assert dialect_of(model_settings(json_schema="off")).reply == "json_object"
+
+
+def test_the_room_is_as_set_or_told_or_known():
+    """The operator knows his own server best; then the endpoint; then the profile."""
+    told = ModelCard(None, 8_192, 1_024)
+    assert room_of(model_settings(name="gpt-5-nano")) == Room(400_000, 128_000)
+    assert room_of(model_settings(name="gpt-5-nano"), told) == Room(8_192, 1_024)
+    assert room_of(model_settings(name="mine", context_tokens=2_048), told) == Room(2_048, 1_024)
+    assert room_of(model_settings(name="mine")) == Room()
+
+
+def test_a_tier_has_a_price_of_its_own():
+    """What is not listed is unknown, not that of the standard tier."""
+    assert model_settings(service_tier="flex").price().output == model_settings().price().output / 2
+    assert model_settings(service_tier="default").price() == model_settings().price()
+    assert model_settings(name="gpt-5-nano", service_tier="flex").price() is None
 
 
 @pytest.mark.parametrize(

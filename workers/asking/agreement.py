@@ -24,7 +24,8 @@ class Agreement:
     together = True
 
     def __init__(self, task: Task, dialect: Dialect, votes: int) -> None:
-        self.first = self._whole = Prompt(task, dialect)
+        self.first = self.largest = self._whole = Prompt(task, dialect)
+        self.schema = self._whole.schema
         self._votes = {vote: Prompt(permuted(task, vote), dialect) for vote in range(1, votes + 1)}
         prompts = (self._whole, *self._votes.values())
         self.model = self._whole.model

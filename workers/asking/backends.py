@@ -8,8 +8,8 @@
 | `Both` | 1 + n | by the sheet | by the prompt | distribution |
 """
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from schemas.message import Message
 from schemas.task import Task
@@ -31,12 +31,20 @@ class Backend(Protocol):
     @property
     def schema_hash(self) -> str: ...
     @property
+    def schema(self) -> Mapping[str, Any] | None:
+        """What the written reply must keep to; None where nothing is written."""
+
+    @property
     def together(self) -> bool:
         """Whether messages share a call, so that a batch is worth waiting for."""
 
     @property
     def first(self) -> "Backend":
         """The part of it to try first at start: it tells most cheaply whether the route has all of it."""
+
+    @property
+    def largest(self) -> "Backend":
+        """The part of it whose call about all messages is the largest: the one that must fit the model."""
 
     def calls(self, messages: Sequence[Message], refs: tuple[str, ...], wrong: Wrong = ()) -> tuple[Call, ...]:
         """Return the calls about these messages, the one about all of them first where there is one.
@@ -56,7 +64,8 @@ class Both:
 
     def __init__(self, sheet: Sheet, prompt: Prompt) -> None:
         self.first = self._sheet = sheet
-        self._prompt = prompt
+        self.largest = self._prompt = prompt
+        self.schema = prompt.schema
         self.model = " + ".join(dict.fromkeys((prompt.model, sheet.model)))
         self.prompt_hash = short_hash(f"{sheet.prompt_hash} {prompt.prompt_hash}".encode())
         self.schema_hash = short_hash(f"{sheet.schema_hash} {prompt.schema_hash}".encode())

@@ -185,6 +185,7 @@ def _completion(parsed: Mapping[str, Any], request_id: str) -> Answer | Fault:
         usage=read_usage(parsed.get("usage")),
         model=_line(parsed.get("model"), _MAX_DETAIL),
         request_id=request_id,
+        tier=_line(parsed.get("service_tier"), _MAX_CODE),
     )
 
 

@@ -26,6 +26,7 @@ class Sheet:
 
     signal = SignalKind.DISTRIBUTION
     together = False
+    schema = None
 
     def __init__(self, task: Task, model: str, wire: Literal[Wire.DECISIONS, Wire.SYSTEMONE]) -> None:
         questions = {name: _choice(task, field) for name, field in task.classified().items()}
@@ -38,6 +39,10 @@ class Sheet:
 
     @property
     def first(self) -> Self:
+        return self
+
+    @property
+    def largest(self) -> Self:
         return self
 
     def calls(self, messages: Sequence[Message], refs: tuple[str, ...], _wrong: Wrong = ()) -> tuple[Call, ...]:

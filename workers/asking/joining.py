@@ -41,6 +41,7 @@ def join(question: Question, results: Sequence[Result]) -> Result:
         allowances=answers[-1].allowances,
         decided=decided,
         votes=votes,
+        tier=first.tier,
     )
 
 

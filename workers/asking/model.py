@@ -80,7 +80,7 @@ class Answer:
 
     `decided` holds, by ref and field, what a decision route says; its fields are not in the content. `votes` holds, by ref and
     number, the contents of further answers about that item alone. `allowances` is what the provider told of the account's
-    limits.
+    limits, `tier` the one it served in, empty where it says none.
     """
 
     content: str
@@ -92,6 +92,7 @@ class Answer:
     allowances: Allowances = UNTOLD
     decided: Mapping[str, Mapping[str, Decision]] = field(default_factory=dict)
     votes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    tier: str = ""
 
 
 class Trouble(StrEnum):

@@ -8,18 +8,22 @@ has a total deadline (it has none of its own).
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
 import openai
 
+from workers.allowance import UNTOLD
+from workers.asking.capabilities import Capability
 from workers.asking.classify import classify
-from workers.asking.model import Answer, Barred, Call, Fault, TryAgain, Unclear
+from workers.asking.model import Answer, Barred, Call, Fault, TryAgain, Unclear, Usage
+from workers.asking.model_card import NO_CARD, ModelCard, read_cards
 
 MOST_BYTES = 32 * 1024 * 1024
 """Bytes of an answer at most, unpacked: 256 items with log-probabilities take a fifth of it."""
 
+_CARD_SECONDS = 10.0
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 _NO_KEY = "none"  # the package insists on one; a local endpoint ignores it
@@ -27,7 +31,10 @@ _NO_KEY = "none"  # the package insists on one; a local endpoint ignores it
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where to ask, as whom, and for how long. `api_key` is called for each call, so a rotated key is picked up."""
+    """Where to ask, as whom, and for how long. `api_key` is called for each call, so a rotated key is picked up.
+
+    `unheeded` are capabilities that the operator does not want believed: `usage` and `rate_headers`.
+    """
 
     base_url: str
     api_key: Callable[[], str]
@@ -35,6 +42,7 @@ class Endpoint:
     project: str | None
     timeout_seconds: float
     connections: int
+    unheeded: frozenset[Capability] = frozenset()
 
 
 class OpenAIModel:
@@ -79,7 +87,18 @@ class OpenAIModel:
             return TryAgain(f"no connection to the model: {_cause(error)}")
         except Exception as error:  # noqa: BLE001  # the contract is to never raise, and three packages lie below
             return TryAgain(f"the call failed: {_cause(error)}")
-        return classify(response.status_code, response.headers, response.content, self._wall_clock(), call)
+        result = classify(response.status_code, response.headers, response.content, self._wall_clock(), call)
+        return _heeded(result, self._endpoint.unheeded) if self._endpoint.unheeded else result
+
+    async def card(self, name: str) -> ModelCard:
+        """Return what the endpoint's list tells of the model, an empty card where it has no such list. Never raises."""
+        try:
+            self._client.api_key = self._endpoint.api_key() or _NO_KEY
+            async with asyncio.timeout(_CARD_SECONDS):
+                response = await self._client.get("/models", cast_to=httpx2.Response)
+        except Exception:  # noqa: BLE001  # nothing depends on it, and three packages lie below
+            return NO_CARD
+        return read_cards(response.content).get(name, NO_CARD)
 
     async def close(self) -> None:
         await self._client.close()
@@ -129,6 +148,14 @@ class _Client(openai.AsyncOpenAI):
         if self.project:
             headers["OpenAI-Project"] = self.project
         return headers
+
+
+def _heeded(result: Answer | Fault | Unclear, unheeded: frozenset[Capability]) -> Answer | Fault | Unclear:
+    if isinstance(result, Answer) and Capability.USAGE in unheeded:
+        result = replace(result, usage=Usage())
+    if isinstance(result, Answer | TryAgain) and Capability.RATE_HEADERS in unheeded:
+        result = replace(result, allowances=UNTOLD)
+    return result
 
 
 def _cause(error: BaseException) -> str:

@@ -8,7 +8,7 @@ guess, so that a hostile text cannot answer for its neighbours.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, assert_never
+from typing import Any, Literal, Self, assert_never
 
 import orjson
 
@@ -28,7 +28,12 @@ _CONTEXT_HELP = (
     "An item's `context` is what was said before the text in the same conversation, oldest first, and `earlier` how many "
     "messages were before those: data too. Use it to understand the text; label the text alone, and copy values from it alone."
 )
+_DESCRIBED = "## Schema\nThe reply must be valid under this JSON schema, with nothing before it and nothing after it:"
 UNKNOWN_HELP = "none of these, or the text does not say"
+
+
+ReplyForm = Literal["json_schema", "json_object", "text"]
+"""How a reply is bound: by the schema, or by what stands of it in the prompt, as a JSON object or as any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Dialect:
     temperature: float | None = 0.0
     reasoning_effort: str | None = None
     store: bool | None = None
+    service_tier: str | None = None
+    reply: ReplyForm = "json_schema"
     top_logprobs: int = 5
     output_tokens_per_item: int = 120
 
@@ -50,19 +57,24 @@ class Prompt:
     together = True
 
     def __init__(self, task: Task, dialect: Dialect) -> None:
-        self.system = render_system(task, dialect.signal)
-        self.schema = reply_schema(task, dialect.signal)
+        schema = self.schema = reply_schema(task, dialect.signal)
+        described = f"\n{_DESCRIBED}\n{orjson.dumps(schema).decode()}\n" if dialect.reply != "json_schema" else ""
+        self.system = render_system(task, dialect.signal) + described
         self.dialect = dialect
         self.model = dialect.model
         self.signal = dialect.signal
         self.prompt_hash = short_hash(self.system.encode())
-        self.schema_hash = short_hash(orjson.dumps(self.schema))
+        self.schema_hash = short_hash(orjson.dumps(schema))
         self._told_contexts = task.context is not None
-        self.static_bytes = len(self.system) + len(orjson.dumps(self.schema))
+        self.static_bytes = len(self.system) + (0 if described else len(orjson.dumps(schema)))
         self._head, self._tail = _serialise_static(self.system, self.schema, dialect)
 
     @property
     def first(self) -> Self:
+        return self
+
+    @property
+    def largest(self) -> Self:
         return self
 
     def calls(self, messages: Sequence[Message], refs: tuple[str, ...], wrong: Wrong = ()) -> tuple[Call, ...]:
@@ -145,18 +157,26 @@ def _serialise_static(system: str, schema: dict[str, Any], dialect: Dialect) -> 
     """Return the request's bytes before the items and after them, up to the token limit's number."""
     head = b'{"model":' + orjson.dumps(dialect.model) + b',"messages":[{"role":"system","content":' + orjson.dumps(system)
     head += b'},{"role":"user","content":'
-    options: dict[str, Any] = {
-        "response_format": {"type": "json_schema", "json_schema": {"name": "triage", "strict": True, "schema": schema}}
-    }
+    options: dict[str, Any] = {}
+    if dialect.reply == "json_schema":
+        options["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "triage", "strict": True, "schema": schema},
+        }
+    elif dialect.reply == "json_object":
+        options["response_format"] = {"type": "json_object"}
     if dialect.temperature is not None:
         options["temperature"] = dialect.temperature
     if dialect.reasoning_effort is not None:
         options["reasoning_effort"] = dialect.reasoning_effort
     if dialect.store is not None:
         options["store"] = dialect.store
+    if dialect.service_tier is not None:
+        options["service_tier"] = dialect.service_tier
     if dialect.signal is SignalKind.LOGPROBS:
         options |= {"logprobs": True, "top_logprobs": dialect.top_logprobs}
-    return head, b"}]," + orjson.dumps(options)[1:-1] + b',"max_completion_tokens":'
+    said = b"," + orjson.dumps(options)[1:-1] if options else b""
+    return head, b"}]" + said + b',"max_completion_tokens":'
 
 
 def short_hash(data: bytes) -> str:

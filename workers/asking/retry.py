@@ -59,7 +59,7 @@ def after_fault(fault: Fault, size: int, tries: int, jitter: float, patience: Pa
         case Barred(why=why):
             return Stop(why)
         case TooBig(why=why):
-            return Halve() if size > 1 else GiveUp(Refusal.TOO_LARGE, why)
+            return Halve() if size > 1 else GiveUp(Refusal.TOO_LARGE, f"too long for the model: {why}")
         case Refused(why=why):
             return Halve() if size > 1 else GiveUp(Refusal.CONTENT_REFUSED, why)
         case Broken(why=why):

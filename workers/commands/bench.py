@@ -32,7 +32,8 @@ from workers.evaluating.inputs import load_inputs
 from workers.exits import Exit, UserError
 from workers.measuring.plan import Measure, most_calls
 from workers.measuring.trial import RouteBarredError, Trial, run
-from workers.setting_sections import Price, Settings
+from workers.setting_model import Price
+from workers.setting_sections import Settings
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask, load_task
 from workers.wiring.lines import reader_of

@@ -18,6 +18,7 @@ from workers.commands.doctor_checks import (
     check_python,
     check_settings_file,
 )
+from workers.commands.doctor_route import check_route
 from workers.commands.settings import (
     BrokersOption,
     ConfigOption,
@@ -30,9 +31,11 @@ from workers.commands.settings import (
 )
 from workers.commands.table import print_json, print_table
 from workers.exits import Exit
+from workers.setting_model import ModelSettings
 from workers.settings import Loaded, SettingsRefused, load_with_sources
 from workers.taskfiles import TaskRefused, load_task
 from workers.wiring.kafka import kafka_log
+from workers.wiring.model import openai_model
 
 TaskOption = Annotated[list[str] | None, typer.Option("--task", metavar="TASK", help="Check this task's file and topics too.")]
 
@@ -48,7 +51,10 @@ def doctor(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Check everything a worker needs, and say what to do next. Exits with 1 when a check fails."""
+    """Check everything a worker needs, and say what to do next. Exits with 1 when a check fails.
+
+    The model is asked a harmless question a handful of times: some hundred tokens.
+    """
     named = {
         "kafka.brokers": brokers,
         "model.base_url": model_url,
@@ -92,7 +98,18 @@ async def _examine_outside(loaded: Loaded, tasks: dict[str, Task]) -> list[Check
     settings = loaded.settings
     log = kafka_log(settings.kafka)
     try:
-        broker, model = await asyncio.gather(check_broker(log, settings, tasks), check_model(settings.model))
+        broker, model = await asyncio.gather(check_broker(log, settings, tasks), _examine_model(settings.model))
     finally:
         await log.close()
     return [*broker, *model]
+
+
+async def _examine_model(settings: ModelSettings) -> list[Check]:
+    checks = await check_model(settings)
+    if any(check.verdict == "fail" for check in checks):
+        return checks
+    model = openai_model(settings)
+    try:
+        return [*checks, *await check_route(model, settings)]
+    finally:
+        await model.close()

@@ -14,12 +14,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import aiohttp
-import orjson
 
 from schemas.task import Task
 from topics.broker_features import release_of
 from topics.errors import LogError
 from topics.log import Log
+from workers.asking.model_card import NO_CARD, read_cards
 from workers.calibrationfiles import read_calibration
 from workers.exits import UserError
 from workers.installation import refusal_of_interpreter
@@ -165,28 +165,13 @@ def _judge_models(model: ModelSettings, status: int, body: bytes, *, with_key: b
     if status != 200:  # noqa: PLR2004 (HTTP OK)
         found = f"{model.base_url}/models answers {status}"
         return [Check("model endpoint", "warn", found, "correct model.base_url, unless this endpoint lists no models")]
-    listed = _listed(body)
+    listed = read_cards(body)
     named = Check("model", "ok", f"{model.name} is listed")
     if model.name not in listed:
         found = f"{model.name} is not listed by the endpoint"
         named = Check("model", "warn", found, "correct model.name, unless the endpoint knows it all the same")
-    shutdown = listed.get(model.name) or profile_of(model.name).shutdown
+    shutdown = listed.get(model.name, NO_CARD).shutdown or profile_of(model.name).shutdown
     return [endpoint, _check_key(model, with_key=with_key), named, *_check_shutdown(model, shutdown), _check_price(model)]
-
-
-def _listed(body: bytes) -> Mapping[str, date | None]:
-    """Return the models of the list, each with the day on which it is shut down where the provider tells one."""
-    try:
-        return {str(row["id"]): _date(row.get("shutdown_date")) for row in orjson.loads(body)["data"]}
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _date(told: object) -> date | None:
-    try:
-        return date.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
-        return None
 
 
 def _check_shutdown(model: ModelSettings, shutdown: date | None) -> Iterable[Check]:

@@ -24,7 +24,7 @@ from workers.evaluating.risk import FieldRisk, field_risk, judged, risk_table
 from workers.evaluating.risk import as_json as risk_json
 from workers.evaluating.scores import Report
 from workers.evaluating.scoring import score
-from workers.setting_sections import Price
+from workers.setting_model import Price
 from workers.settings import load_settings
 from workers.taskfiles import load_task
 

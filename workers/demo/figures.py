@@ -12,7 +12,7 @@ from workers.evaluating.figures import percentile
 from workers.evaluating.outcome import outcome
 from workers.evaluating.report import as_json, rounded
 from workers.evaluating.scores import Report
-from workers.setting_sections import Price
+from workers.setting_model import Price
 
 REFERENCE_MODEL = "gpt-6-luna"
 LATENCY_MEANS = (

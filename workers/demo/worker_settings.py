@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workers.setting_sections import PREFIX, KafkaSettings, ModelSettings, Settings
+from workers.setting_model import ModelSettings
+from workers.setting_sections import PREFIX, KafkaSettings, Settings
 
 _SECRETS_OF_KAFKA = (f"{PREFIX}KAFKA__PASSWORD",)
 _SECRETS_OF_MODEL = (f"{PREFIX}MODEL__API_KEY", "OPENAI_API_KEY")

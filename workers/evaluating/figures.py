@@ -5,7 +5,7 @@ from math import ceil
 from typing import Any
 
 from workers.evaluating.metered import Meter
-from workers.setting_sections import Price
+from workers.setting_model import Price
 
 
 def usage_json(meter: Meter, price: Price | None, messages: int) -> dict[str, Any]:

@@ -61,6 +61,9 @@ class ModelMetrics:
         Counter, "items_reasked", "Messages asked again, by what was wrong before.", ("task", "why"), "messages"
     )
     calls_in_flight = Declared(Gauge, "calls_in_flight", "Calls that wait for their answer.", (), "calls")
+    model_capability = Declared(
+        Gauge, "model_capability", "1 for what the model's route can do, 0 for what it cannot.", ("capability",)
+    )
     model_shutdown_days = Declared(
         Gauge,
         "model_shutdown_days",

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from topics.source import Source
 from workers.asking.agreement import permuted
 from workers.asking.route import Route
 from workers.batching.feeder import Feeder
+from workers.batching.room import ENDLESS, Room, within
 from workers.batching.sizing import Allowed, Sizing
 from workers.batching.slots import Slots
 from workers.batching.tokens import TokenCost
@@ -39,10 +40,11 @@ from workers.patience import Patience
 from workers.pipeline import Pipeline
 from workers.promising.binding import Hashes, bound_of
 from workers.routing import Router
-from workers.setting_sections import ModelSettings, Settings
+from workers.setting_model import ModelSettings
+from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
-from workers.wiring.model import build_limiter
+from workers.wiring.model import build_limiter, room_of
 from workers.wiring.promises import build_auditing
 
 _MOST_PUT_ASIDE = 32
@@ -54,6 +56,7 @@ class Shared:
 
     limiter: Limiter
     slots: Slots
+    room: Room = ENDLESS
 
 
 def build_slots(settings: Settings, tasks: Sequence[Task]) -> Slots:
@@ -101,20 +104,15 @@ def build_line(
 ) -> Line:
     """Return the stages of one task. Without `shared` it shares the model with no other.
 
-    Raises UserError for a calibration that is of something else.
+    Raises UserError for a calibration that is of something else, and for a prompt that leaves no room.
     """
     if calibration is not None:
         refuse_other(calibration, bound_by(loaded, route, settings), loaded)
     task, batching = loaded.task, settings.batching
-    shared = shared or Shared(build_limiter(settings, clock), build_slots(settings, [task]))
+    shared = shared or Shared(build_limiter(settings, clock), build_slots(settings, [task]), room_of(settings.model))
     limiter = shared.limiter
     cost = TokenCost(route.backend.overhead(1).static_bytes)
-    limits = Limits(batching.max_items if route.backend.together else 1, batching.max_tokens, batching.linger_seconds)
-    if cost.static >= limits.max_tokens:
-        raise UserError(
-            f"batching.max_tokens {limits.max_tokens} leaves no room beside the prompt of task {task.name}, which takes about "
-            f"{cost.static:.0f} tokens of every call: raise it"
-        )
+    limits = limits_of(task, route, settings, shared.room, cost)
     invariance = build_invariance(settings, limits.max_items)
     trusted = (lambda: inf) if invariance is None else (lambda: invariance.trust.items)
     sizing = Sizing(limits, cost, lambda: allowed_by(limiter), trusted)
@@ -125,7 +123,7 @@ def build_line(
         sizing=sizing,
         feeder=Feeder(task.name, window, shared.slots, max_waiting=batching.max_waiting, clock=clock),
         route=route,
-        calls=Calls(route, cost, limiter, clock),
+        calls=Calls(route, cost, limiter, clock, shared.room),
         patience=Patience(most_seconds=settings.limits.most_seconds),
         reader=reader_of(task, route.backend.signal, settings.model.votes),
         judge=Judge(task, UserCode(loaded.reply_model, loaded.functions), calibration),
@@ -145,6 +143,26 @@ def build_invariance(settings: Settings, most_items: int) -> Invariance | None:
         return None
     trust = Trust(most_items, guard.share, guard.flips)
     return Invariance(trust, Sampling(guard.share), asyncio.Queue(_MOST_PUT_ASIDE))
+
+
+def limits_of(task: Task, route: Route, settings: Settings, room: Room, cost: TokenCost) -> Limits:
+    """Return how large a batch may be at most. Raises UserError when the prompt of the task leaves no room for a message."""
+    backend, batching = route.backend, settings.batching
+    limits = Limits(batching.max_items if backend.together else 1, batching.max_tokens, batching.linger_seconds)
+    prompt = f"the prompt of task {task.name}, which takes about {cost.static:.0f} tokens of every call"
+    if cost.static >= limits.max_tokens:
+        raise UserError(f"batching.max_tokens {limits.max_tokens} leaves no room beside {prompt}: raise it")
+    static = backend.largest.overhead(1).static_bytes / cost.bytes_per_token
+    bounded = within(limits, room, static, lambda items: backend.largest.overhead(items).output_tokens)
+    if bounded is None or static >= bounded.max_tokens:
+        takes = f"model {settings.model.name} takes {room.context_tokens or 'any number of'} tokens in one call"
+        writes = f" and writes {room.output_tokens} at most" if room.output_tokens else ""
+        raise UserError(
+            f"{takes}{writes}: that leaves no room for a message and its answer beside {prompt}: take a model that takes more, "
+            f"shorten the task, or lower model.max_output_tokens_per_item"
+        )
+    others = cost.static - static  # of the question's other calls: counted by `sizing`, and no part of the largest one
+    return replace(bounded, max_tokens=min(limits.max_tokens, int(bounded.max_tokens + others)))
 
 
 def reader_of(task: Task, signal: SignalKind, votes: int = 0) -> AnswerReader:

@@ -3,12 +3,16 @@
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from schemas.verdict import SignalKind
+from workers.asking.capabilities import Capability
+from workers.asking.degrade import FORMAT
+from workers.asking.model_card import NO_CARD, ModelCard
 from workers.asking.openai_model import Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect
 from workers.asking.route import Wishes
+from workers.batching.room import Room
 from workers.limiting.account import Account
 from workers.limiting.concurrency import Concurrency
 from workers.limiting.hedging import Hedging
@@ -19,7 +23,8 @@ from workers.limiting.retries import RetryBudget
 from workers.patience import Patience
 from workers.profiles import profile_of
 from workers.secrets import model_api_key
-from workers.setting_sections import ModelSettings, Settings
+from workers.setting_model import ModelSettings, Switch
+from workers.setting_sections import Settings
 
 
 def openai_model(model: ModelSettings) -> OpenAIModel:
@@ -38,6 +43,7 @@ def openai_model(model: ModelSettings) -> OpenAIModel:
             project=model.project,
             timeout_seconds=model.timeout_seconds,
             connections=2 * model.concurrency,
+            unheeded=frozenset(_switched(model, "off")),
         )
     )
 
@@ -50,8 +56,10 @@ def dialect_of(model: ModelSettings) -> Dialect:
         model=model.name,
         signal=SignalKind.LOGPROBS,
         temperature=None if silent else model.temperature,
-        reasoning_effort=model.reasoning_effort or profile.reasoning_effort,
+        reasoning_effort=model.reasoning_effort if "reasoning_effort" in model.model_fields_set else profile.reasoning_effort,
         store=False if model.is_openai() else None,
+        service_tier=model.service_tier,
+        reply="json_object" if model.json_schema == "off" else "json_schema",
         output_tokens_per_item=model.max_output_tokens_per_item,
     )
 
@@ -60,8 +68,31 @@ def wishes_of(model: ModelSettings) -> Wishes:
     """Return what the settings insist on or forbid."""
     gives_none = model.logprobs == "auto" and not profile_of(model.name).logprobs
     insisted = model.model_fields_set & {"reasoning_effort", "temperature"}
-    logprobs = "off" if gives_none else model.logprobs
-    return Wishes(model.backend, logprobs, model.decisions_name, frozenset(insisted), model.votes)
+    insisted |= {FORMAT} if model.json_schema == "on" else set()
+    return Wishes(
+        backend=model.backend,
+        logprobs="off" if gives_none else model.logprobs,
+        decisions_model=model.decisions_name,
+        insisted=frozenset(insisted),
+        required=frozenset(_switched(model, "on")),
+        votes=model.votes,
+    )
+
+
+def _switched(model: ModelSettings, way: Switch) -> Iterator[Capability]:
+    """Yield what is only told by answers, and is insisted on, or not to be believed."""
+    for capability, wish in ((Capability.USAGE, model.usage), (Capability.RATE_HEADERS, model.rate_headers)):
+        if wish == way:
+            yield capability
+
+
+def room_of(model: ModelSettings, card: ModelCard = NO_CARD) -> Room:
+    """Return what the model takes in one call: as set, as the endpoint tells, or as its profile knows."""
+    profile = profile_of(model.name)
+    return Room(
+        model.context_tokens or card.context_tokens or profile.context_tokens,
+        model.max_output_tokens or card.output_tokens or profile.output_tokens,
+    )
 
 
 def build_limiter(

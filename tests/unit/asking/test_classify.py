@@ -113,6 +113,12 @@ def test_a_logprob_of_minus_infinity_is_one_of_nothing():
     assert meaning(spoilt).tokens == [Token(b"A", 0.0, [(b"A", 0.0), (b"B", -9999.0)])]
 
 
+def test_the_tier_that_served_is_told():
+    """It may be another than was asked for."""
+    assert meaning(completion(service_tier="flex")).tier == "flex"
+    assert meaning(completion(service_tier=7)).tier in ("", "7")
+
+
 def test_a_good_answer_needs_no_name_of_its_own():
     """Neither a request id nor a model's name nor counts: they are unknown then."""
     bare = {key: value for key, value in completion().items() if key == "choices"}

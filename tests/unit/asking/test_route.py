@@ -126,7 +126,11 @@ class Fussy(ScriptedModel):
         met = next((option for option in self.refused if option in body), None)
         if met is None:
             return await super().ask(call)
-        return Unclear("HTTP 400 unsupported_value", f"{met} is not supported", met if self.names else "")
+        if self.names == "in its sentence":
+            return Unclear("HTTP 400", f"Unsupported parameter: '{met}' cannot be used with this model.", "")
+        return Unclear(
+            "HTTP 400 unsupported_value", f"{met if self.names else 'that'} is not supported", met if self.names else ""
+        )
 
 
 FULL = Dialect("nano", SignalKind.BAND, temperature=0.0, reasoning_effort="none", store=False)
@@ -138,6 +142,7 @@ OPTIONS = {"reasoning_effort", "store", "temperature"}
     [
         ([], True, OPTIONS, 1),
         (["temperature"], True, OPTIONS - {"temperature"}, 2),
+        (["temperature"], "in its sentence", OPTIONS - {"temperature"}, 2),
         (["reasoning_effort", "store"], True, {"temperature"}, 3),
         (["reasoning_effort"], False, OPTIONS - {"reasoning_effort"}, 2),
         (["temperature"], False, set(), 4),

@@ -17,7 +17,7 @@ from workers.demo.worker_metrics import TaskUse, WorkerUse, read_metrics
 from workers.evaluating.inputs import Input
 from workers.evaluating.outcome import Origin
 from workers.metrics import Metrics
-from workers.setting_sections import Price
+from workers.setting_model import Price
 
 LUNA = Price(input=0.1, cached=0.01, output=0.5)
 USE = TaskUse(calls={"answer": 2}, tokens={"input": 1000, "output": 100}, batches=2, batched=10)

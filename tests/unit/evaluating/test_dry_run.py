@@ -11,7 +11,7 @@ from workers.evaluating.figures import usage_json, usage_line
 from workers.evaluating.inputs import Input, load_inputs
 from workers.evaluating.metered import Meter
 from workers.exits import Exit, UserError
-from workers.setting_sections import Price
+from workers.setting_model import Price
 from workers.settings import load_settings
 from workers.taskfiles import load_task
 
