@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -15,6 +15,7 @@ Line = Annotated[str, StringConstraints(pattern=r"^[^\r\n]*$", max_length=500, s
 """Text that stands on one line of the prompt."""
 
 UNKNOWN = "unknown"
+YES, NO = "yes", "no"
 
 
 def contradiction(path: Sequence[str | int], sentence: str) -> PydanticCustomError:
@@ -44,13 +45,29 @@ class ExtractType(StrEnum):
     ORGANISATION = "organisation"
 
 
+LEVELS = range(2, 11)  # how many steps a scale may have: those of decision routes
+
+
 class LabelField(Frozen):
-    """One of a closed set. `labels` maps each label to its description."""
+    """One of a closed set. `labels` maps each label to its description; `ordered` ones are a scale's steps, least first."""
 
     kind: Literal["label"]
     description: Line = ""
     labels: dict[Name, Line] = Field(min_length=2, max_length=900)
+    ordered: bool = False
     required: bool = True
+
+    @model_validator(mode="after")
+    def _scaled(self) -> Self:
+        if self.ordered and len(self.labels) not in LEVELS:
+            sentence = f"a scale has at most {LEVELS[-1]} steps and there are {len(self.labels)} labels"
+            raise contradiction(("ordered",), f"{sentence}; remove `ordered`, or some of them")
+        return self
+
+    @property
+    def is_yes_or_no(self) -> bool:
+        """Return whether the labels are yes and no: then the description is a statement that holds or not."""
+        return self.labels.keys() == {YES, NO}
 
 
 class SentimentField(Frozen):

@@ -8,6 +8,7 @@ from aiohttp.test_utils import TestServer
 from openai.types import Decision as OpenAIDecision
 from pydantic import TypeAdapter
 
+from schemas.fields import LabelField
 from schemas.message import Message
 from schemas.reply import code_books
 from schemas.verdict import Confidence, SignalKind
@@ -58,7 +59,8 @@ async def asked(model, wire, texts, task=DECIDABLE):
     assert isinstance(answer, Answer), answer
     books = code_books(task)
     others = [name for name in task.fields if name not in books]
-    return answer, DecidedReader(books, Reader({}, others, banded=False)).read(answer, question.refs)
+    reader = DecidedReader(books, Reader({}, others, banded=False) if others else None)
+    return answer, reader.read(answer, question.refs)
 
 
 @WIRES
@@ -85,6 +87,29 @@ async def test_both_wires_and_the_chat_wire_agree(wire):
         _, readings = await asked(model, wire, TEXTS)
         _, again = await asked(model, "systemone" if wire == "decisions" else "decisions", TEXTS)
     assert [(r.labels, r.signals) for r in readings] == [(r.labels, r.signals) for r in again]
+
+
+SCALED = DECIDABLE.model_copy(
+    update={
+        "checks": (),
+        "fields": {
+            "angry": LabelField(kind="label", description="The writer is angry.", labels={"yes": "", "no": ""}),
+            "urgency": LabelField(kind="label", ordered=True, labels={"low": "", "middle": "", "high": ""}),
+        },
+    }
+)
+
+
+async def test_predicates_and_scores_are_asked_and_answered_over_http():
+    """The same on both wires: a label each, with the probability of every label."""
+    async with local_server() as url, client(url) as model:
+        _, readings = await asked(model, "decisions", TEXTS, SCALED)
+        _, again = await asked(model, "systemone", TEXTS, SCALED)
+    assert [(r.labels, r.signals) for r in readings] == [(r.labels, r.signals) for r in again]
+    for reading in readings:
+        assert reading.labels["angry"] in ("yes", "no")
+        assert reading.labels["urgency"] in ("low", "middle", "high")
+        assert all(signal.mass == pytest.approx(1.0) for signal in reading.signals.values())
 
 
 async def test_a_server_without_decision_routes_is_told_from_a_fault():

@@ -5,6 +5,12 @@ from workers.taskfiles import load_task
 
 REFUSALS = {
     "unknown key": ("    labels:", "    lables:", 9, "fields.intent has no key `lables`; did you mean `labels`?"),
+    "scale of too many steps": (
+        "    labels:",
+        "    ordered: true\n    labels:" + "".join(f"\n      step_{n}: x" for n in range(10)),
+        9,
+        "a scale has at most 10 steps and there are 12 labels",
+    ),
     "unknown key at the top": ("name: shop", "name: shop\nsauce: 1", 2, "the task has no key `sauce`; did you mean `source`?"),
     "unknown key far from any": ("  text: body", "  text: body\n  zzz: 1", 5, "source has no key `zzz`; its keys are topic, "),
     "unknown key in a check": ("    most: 10", "    mots: 10", 20, "checks[0] has no key `mots`; did you mean `most`?"),

@@ -4,15 +4,17 @@ A decision is believed as far as it is whole: a label, and the probability of ev
 up to one, that lacks its own choice or that another choice leads is left out (None), never repaired; the label stays.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from schemas.fields import NO, UNKNOWN, YES
 from schemas.verdict import Decision
 from workers.asking.model import Answer, Broken, Call, Fault, Refused
 from workers.asking.usage import read_usage
 
 _TOLERANCE = 0.02  # probabilities are rounded on some wires
 _MAX_NAME = 200
+_EVEN = 0.5
 
 
 def read_decisions(parsed: Mapping[str, Any], call: Call, request_id: str) -> Answer | Fault:
@@ -27,8 +29,9 @@ def read_decisions(parsed: Mapping[str, Any], call: Call, request_id: str) -> An
             return Broken("the route answered 200 with other answers than were asked for")
         refused += answer.get("type") == "refusal"
         rows = answer.get("probabilities")
-        pairs = [(r.get("value"), r.get("probability")) for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
-        _decide(decided, field, answer.get("choice"), pairs)
+        key = "label" if answer.get("type") == "score" else "value"
+        pairs = [(r.get(key), r.get("probability")) for r in rows if isinstance(r, dict)] if isinstance(rows, list) else []
+        _decide(decided, field, answer, pairs, call.levels.get(field, ()))
     return _answer(parsed, call, request_id, decided, refused=refused)
 
 
@@ -41,14 +44,38 @@ def read_systemone(parsed: Mapping[str, Any], call: Call, request_id: str) -> An
     for field in call.fields:
         answer = answers.get(field)
         if isinstance(answer, dict):
-            rows = answer.get("probabilities")
-            _decide(decided, field, answer.get("choice"), rows.items() if isinstance(rows, dict) else ())
+            rows, levels = answer.get("probabilities"), call.levels.get(field, ())
+            pairs = list(rows.items()) if isinstance(rows, dict) else []
+            if answer.get("type") == "score":
+                by_place = {str(place): level for place, level in enumerate(levels)}
+                pairs = [(by_place.get(place), probability) for place, probability in pairs]
+            _decide(decided, field, answer, pairs, levels)
     return _answer(parsed, call, request_id, decided, refused=0)
 
 
-def _decide(decided: dict[str, Decision], field: str, choice: Any, rows: Iterable[tuple[Any, Any]]) -> None:
+def _decide(
+    decided: dict[str, Decision], field: str, answer: Mapping[str, Any], pairs: list[tuple[Any, Any]], levels: Sequence[str]
+) -> None:
+    """Note what the answer decides: a choice, whether a statement holds, or the likeliest level."""
+    choice, sure = answer.get("choice"), answer.get("probability", answer.get("noul"))
+    match answer.get("type"):
+        case "predicate" | "noul" if _is_probability(sure):
+            choice = YES if sure >= _EVEN else NO
+            pairs = [(YES, sure), (NO, 1.0 - sure), (UNKNOWN, 0.0)]
+        case "score":
+            choice = _level(answer.get("score"), pairs, levels)
+            pairs = [*pairs, (UNKNOWN, 0.0)]
     if isinstance(choice, str):
-        decided[field] = Decision(choice, _distribution(choice, list(rows)))
+        decided[field] = Decision(choice, _distribution(choice, pairs))
+
+
+def _level(score: Any, pairs: list[tuple[Any, Any]], levels: Sequence[str]) -> str | None:
+    """Return the likeliest level, the one nearest to the mean where the probabilities cannot be read."""
+    if {label for label, _ in pairs} == set(levels) and all(_is_probability(p) for _, p in pairs):
+        return str(max(pairs, key=lambda pair: pair[1])[0]) if pairs else None
+    if isinstance(score, int | float) and not isinstance(score, bool) and levels and 0 <= score <= len(levels) - 1:
+        return levels[round(score)]
+    return None
 
 
 def _distribution(choice: str, rows: list[tuple[Any, Any]]) -> Mapping[str, float] | None:

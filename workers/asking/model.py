@@ -26,6 +26,7 @@ class Call:
     """One request: its bytes, the refs of its items in order, and the fields it decides, in order (none on the chat wire).
 
     `vote` numbers the further chat calls about one item (`workers.asking.agreement`); 0 is none of them.
+    `levels` are the labels of the fields that are scored, least first.
     """
 
     body: bytes
@@ -33,6 +34,7 @@ class Call:
     wire: Wire = Wire.CHAT
     fields: tuple[str, ...] = ()
     vote: int = 0
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def run(
         stop = asyncio.Event()
         with stop_on_signals(stop):
             log, asked = kafka_log(settings.kafka), openai_model(settings.model)
-            worker = Worker(settings, tasks, log, asked, installed_version(), patience, calibrations, asked.card)
+            worker = Worker(settings, tasks, log, asked, installed_version(), patience, calibrations, card=asked.card)
             await run_worker(worker, stop)
 
     uvloop.run(work())

@@ -98,6 +98,90 @@ def test_a_decision_is_a_label_and_the_probability_of_every_label():
     assert decided["mood"].label == "negative"
 
 
+SCALED = Task.model_validate(
+    RAW
+    | {
+        "fields": {
+            "angry": {"kind": "label", "description": "The writer is angry.", "labels": {"no": "", "yes": "shouts"}},
+            "urgency": {"kind": "label", "ordered": True, "labels": {"low": "", "middle": "soon", "high": ""}},
+        }
+    }
+)
+
+
+def scaled_call(wire):
+    (call,) = Sheet(SCALED, "luna", wire).calls([message("one")], ("k3f9",))
+    return call
+
+
+def test_yes_or_no_is_a_predicate_and_a_scale_is_a_score():
+    """Neither has room for `unknown`; what yes and no mean is told with the statement."""
+    body = orjson.loads(scaled_call(Wire.DECISIONS).body)
+    TypeAdapter(DecisionCreateParams).validate_python(body)
+    angry, urgency = body["questions"]
+    assert (angry["type"], set(angry)) == ("predicate", {"type", "name", "instructions"})
+    assert "The writer is angry.\nTrue: shouts\n" in angry["instructions"]
+    assert urgency["levels"] == [{"label": "low"}, {"label": "middle", "description": "soon"}, {"label": "high"}]
+    questions = orjson.loads(scaled_call(Wire.SYSTEMONE).body)["questions"]
+    assert (questions["angry"]["type"], questions["urgency"]["type"]) == ("noul", "score")
+    assert questions["urgency"]["criteria"] == ["low", "middle: soon", "high"]
+
+
+LEVELS = [("low", 0.1), ("middle", 0.7), ("high", 0.2)]
+SCORE = {
+    "type": "score",
+    "name": "urgency",
+    "score": 1.1,
+    "confidence": 0.7,
+    "probabilities": [{"label": label, "value": place, "probability": p} for place, (label, p) in enumerate(LEVELS)],
+}
+WHOLE = {"low": 0.1, "middle": 0.7, "high": 0.2, "unknown": 0.0}
+
+
+@pytest.mark.parametrize(("sure", "label"), [(0.75, "yes"), (0.5, "yes"), (0.25, "no"), (1, "yes"), (0, "no")])
+def test_a_predicate_and_a_score_are_labels_with_the_probability_of_every_label(sure, label):
+    """On both wires alike; the likeliest level, not the mean, is the label."""
+    predicate = {"type": "predicate", "name": "angry", "probability": sure}
+    answer = meaning([predicate, SCORE], scaled_call(Wire.DECISIONS))
+    assert answer.decided["k3f9"] == {
+        "angry": Decision(label, {"yes": sure, "no": 1.0 - sure, "unknown": 0.0}),
+        "urgency": Decision("middle", WHOLE),
+    }
+    places = {str(place): p for place, (_, p) in enumerate(LEVELS)}
+    legend = {"0": "low", "1": "middle: soon", "2": "high"}
+    scored = {"type": "score", "score": 1.1, "legend": legend, "probabilities": places, "confidence": 0.7}
+    answers = {"angry": {"type": "noul", "noul": sure, "confidence": 0.7}, "urgency": scored}
+    assert meaning(answers, scaled_call(Wire.SYSTEMONE)) == answer
+
+
+@pytest.mark.parametrize(
+    ("bad", "decision"),
+    [
+        ({**SCORE, "probabilities": []}, Decision("middle", None)),
+        ({**SCORE, "probabilities": SCORE["probabilities"][:2]}, Decision("middle", None)),
+        ({**SCORE, "probabilities": None, "score": 7}, None),
+        ({**SCORE, "probabilities": None, "score": "high"}, None),
+    ],
+    ids=["none", "one is missing", "beyond the scale", "a word"],
+)
+def test_a_score_without_sound_probabilities_is_its_level_and_not_scored(bad, decision):
+    """Or nothing at all; the other fields stay."""
+    predicate = {"type": "predicate", "name": "angry", "probability": 0.9}
+    decided = meaning([predicate, bad], scaled_call(Wire.DECISIONS)).decided["k3f9"]
+    assert (decided["angry"].label, decided.get("urgency")) == ("yes", decision)
+
+
+@pytest.mark.parametrize("sure", [-0.1, 1.1, None, "0.9", True])
+def test_a_probability_that_is_none_decides_nothing(sure):
+    """It is asked again, and escalated then."""
+    assert (
+        "angry"
+        not in meaning(
+            [{"type": "predicate", "name": "angry", "probability": sure}, SCORE], scaled_call(Wire.DECISIONS)
+        ).decided["k3f9"]
+    )
+
+
 def test_the_open_format_gives_the_same_record():
     """Only the shape differs."""
     rows = {"cancel": 0.75, "track": 0.2, "unknown": 0.05}
