@@ -10,7 +10,9 @@ from typing import assert_never
 
 from schemas.message import Message
 from workers.asking.model import Answer
+from workers.guarding.firewall import Firewall
 from workers.guarding.sampling import Alone, Labels, Outcome, Shuffled, judged
+from workers.guarding.trust import Trust
 from workers.judging.reading import Read
 from workers.line import Invariance, Line
 from workers.watch import Watch
@@ -21,30 +23,46 @@ AT_ONCE = 4
 class Guard:
     """Works off what one line's answers put aside."""
 
-    def __init__(self, line: Line, invariance: Invariance, watch: Watch) -> None:
+    def __init__(self, line: Line, watch: Watch) -> None:
         self._line = line
-        self._invariance = invariance
         self._watch = watch
 
     async def run(self) -> None:
         """Ask again until cancelled, at most `AT_ONCE` samples at a time."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(self._work())
+            if self._line.firewall is not None:
+                group.create_task(self._learn(self._line.firewall))
+            if self._line.invariance is not None:
+                for _ in range(AT_ONCE):
+                    group.create_task(self._work(self._line.invariance))
 
-    async def _work(self) -> None:
+    async def _learn(self, firewall: Firewall) -> None:
+        """Ask about the candidates once canaries are wanted; again when the model could not be asked."""
+        while not firewall.canaries.asked:
+            await self._line.canaries_wanted.wait()
+            self._line.canaries_wanted.clear()
+            await self._line.gate.opened.wait()
+            asked = firewall.candidates()
+            answers = [labels for canary in asked for labels in await self._ask([canary.message])]
+            if None not in answers:
+                pairs = zip(asked, answers, strict=True)
+                known = [canary for canary, labels in pairs if labels is not None and canary.sings(labels)]
+                firewall.canaries.learnt(known)
+                self._watch.canaries_known(self._line.task.name, len(known), ready=firewall.canaries.ready)
+
+    async def _work(self, invariance: Invariance) -> None:
         while True:
-            sample = await self._invariance.waiting.get()
+            sample = await invariance.waiting.get()
             await self._line.gate.opened.wait()
             match sample:
                 case Alone():
-                    await self._alone(sample)
+                    await self._alone(sample, invariance.trust)
                 case Shuffled():
                     await self._shuffled(sample)
                 case _:
                     assert_never(sample)
 
-    async def _alone(self, sample: Alone) -> None:
+    async def _alone(self, sample: Alone, trust: Trust) -> None:
         (alone,) = await self._ask([sample.message])
         again = alone
         if alone is not None and alone != sample.labels:
@@ -52,10 +70,10 @@ class Guard:
         if alone is None or again is None:
             return
         outcome = judged(sample.labels, alone, again)
-        self._invariance.trust.compared(sample.items, outcome.score)
+        trust.compared(sample.items, outcome.score)
         differing = alone if outcome is Outcome.FLIPPED else sample.labels
         self._watch.compared(self._line.task.name, "alone", outcome, sample.place)
-        self._watch.flips(self._line.task.name, self._invariance.trust)
+        self._watch.flips(self._line.task.name, trust)
         self._watch.compared_labels(self._line.task.name, sample.labels, differing)
 
     async def _shuffled(self, sample: Shuffled) -> None:

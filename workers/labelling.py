@@ -13,6 +13,8 @@ from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_r
 from workers.batching.tokens import Call
 from workers.batching.window import Batch
 from workers.clocks import Clocks
+from workers.guarding.canaries import Canary, Pair
+from workers.guarding.firewall import around
 from workers.judging.reading import Read, Reading, Unread
 from workers.judging.repair import Again, settle
 from workers.line import Entry, Kept, Line, Part
@@ -32,13 +34,14 @@ class Labelling:
     async def label(self, line: Line, batch: Batch[Entry]) -> None:
         """Batch -> Question -> Answer -> Reading -> Verdict -> Event, and again for what an answer left unread."""
         try:
-            parts = [Part(batch.items)]
+            parts = self._parts(line, batch)
             while parts:
                 await _past_gate(line)
                 part = line.recalled(self._settling.still_owed(parts.pop()))
                 if not part.entries:
                     continue
-                messages = [entry.message for entry in part.entries]
+                pair = None if line.firewall is None else line.firewall.beside([entry.message for entry in part.entries])
+                messages = around(pair, [entry.message for entry in part.entries])
                 if (unfit := line.calls.unfit(messages)) is not None:
                     parts += await self._endure(line, part, unfit)
                     continue
@@ -50,24 +53,44 @@ class Labelling:
                     continue
                 if line.recall is not None and not part.tries:
                     self._watch.contexts(line.task.name, part.entries)
-                question = line.route.question([e.message for e in part.entries], [e.wrong for e in part.entries])
+                wrong = [entry.wrong for entry in part.entries]
+                messages = around(pair, [entry.message for entry in part.entries])
+                question = line.route.question(messages, wrong if pair is None else [(), *wrong, ()])
                 asked = await permit.ask(question)
                 result = asked.result
                 self._watch.call(line.task.name, asked)
                 _learn_size(line, question, result, asked.seconds)
                 if isinstance(result, Answer):
-                    parts += self._judge(line, part, question.refs, result)
+                    parts += self._judge(line, part, pair, question.refs, result)
                 else:
                     parts += await self._endure(line, part, result)
         finally:
             line.feeder.slot_freed()
             self._watch.batch_ended()
 
-    def _judge(self, line: Line, part: Part, refs: Sequence[str], answer: Answer) -> list[Part]:
+    def _parts(self, line: Line, batch: Batch[Entry]) -> list[Part]:
+        """Split a batch where texts in it look as if they spoke to the model."""
+        if line.firewall is None:
+            return [Part(batch.items)]
+        entries = line.recalled(Part(batch.items)).entries  # what was said before can speak to the model, too
+        groups, isolated = line.firewall.groups(entries, lambda entry: entry.message)
+        if len(groups) > 1 and not line.firewall.canaries.asked:
+            line.canaries_wanted.set()
+        for why in isolated:
+            self._watch.isolated(line.task.name, why)
+        return [Part(group) for group in groups]
+
+    def _judge(self, line: Line, part: Part, pair: Pair | None, refs: Sequence[str], answer: Answer) -> list[Part]:
         """Publish a verdict for every entry the answer can be read for; return the parts to ask again."""
         readings = line.reader.read(answer, refs)
+        if pair is not None:
+            sound = all(_sings(canary, reading) for canary, reading in zip(pair, (readings[0], readings[-1]), strict=True))
+            self._watch.canaries(line.task.name, sound=sound)
+            if not sound:  # an answer is void for whoever shares it
+                return [Part([entry], part.tries) for entry in part.entries]
+            readings = readings[1:-1]
         backend = line.route.backend
-        by = AnsweredBy(answer.model, backend.prompt_hash, backend.schema_hash, answer.request_id, len(part.entries))
+        by = AnsweredBy(answer.model, backend.prompt_hash, backend.schema_hash, answer.request_id, len(refs))
         tries = part.tries + 1
         self._put_aside(line, part, readings)
         unread: list[Entry] = []
@@ -152,3 +175,7 @@ async def _past_gate(line: Line) -> None:
         await line.gate.opened.wait()
     finally:
         line.feeder.slot_taken_back()
+
+
+def _sings(canary: Canary, reading: Reading) -> bool:
+    return isinstance(reading, Read) and canary.sings(reading.labels)

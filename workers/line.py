@@ -16,6 +16,7 @@ from workers.batching.feeder import Feeder
 from workers.batching.sizing import Sizing
 from workers.brake import Brake
 from workers.calls import Calls
+from workers.guarding.firewall import Firewall
 from workers.guarding.sampling import Labels, Sample, Sampling
 from workers.guarding.trust import Trust
 from workers.judging.answers import AnswerReader
@@ -115,6 +116,8 @@ class Line:
     gate: Gate
     brake: Brake
     auditing: Auditing | None = None  # of a task with routes for it
+    firewall: Firewall | None = None  # None where messages share no call, or nobody wants it
+    canaries_wanted: asyncio.Event = field(default_factory=asyncio.Event)
     invariance: Invariance | None = None  # None where messages share no call, or nobody wants to know
     recall: Recall | None = None  # what is known of conversations, for a task with a context
 

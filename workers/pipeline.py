@@ -60,11 +60,7 @@ class Pipeline:
                 group.create_task(self._consume())
                 following = [group.create_task(r.follow(self._owned)) for r in self._recalls()]
                 labelling = [group.create_task(self._dispatch(line)) for line in self._lines.values()]
-                guarding = [
-                    group.create_task(Guard(line, line.invariance, self._watch).run())
-                    for line in self._lines.values()
-                    if line.invariance is not None
-                ]
+                guarding = [group.create_task(Guard(line, self._watch).run()) for line in self._lines.values()]
                 await _either(stop, labelling)
                 for task in guarding:
                     task.cancel()

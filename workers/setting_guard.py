@@ -1,8 +1,10 @@
 """The section `guard`: what is done so that messages which share a call answer for themselves alone."""
 
-from pydantic import Field
+from typing import Annotated, Literal
 
-from workers.setting_base import Section
+from pydantic import BeforeValidator, Field
+
+from workers.setting_base import Section, off
 
 
 class GuardSettings(Section):
@@ -20,4 +22,9 @@ class GuardSettings(Section):
         gt=0,
         le=0.5,
         description="share of the messages whose labels may be others than alone; above it batches get smaller",
+    )
+    firewall: Annotated[Literal["suspicious", "always"] | None, BeforeValidator(off)] = Field(
+        default="suspicious",
+        description="texts that speak to the model are asked about alone, and messages whose answer is known stand beside "
+        "doubtful ones: a wrong one voids the call; always sets them beside everybody, off does neither",
     )

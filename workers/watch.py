@@ -12,6 +12,7 @@ from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig,
 from workers.batching.window import Batch
 from workers.calls import Asked
 from workers.guarding.sampling import Labels, Outcome, band_of
+from workers.guarding.suspicion import Suspicion
 from workers.guarding.trust import Trust
 from workers.health import Readiness
 from workers.limiting.breaker import BreakerState
@@ -116,6 +117,26 @@ class Watch:
         """Count the labels of a message that was asked again alone."""
         for field, label in shared.items():
             self._tasks[task].guard.label(field, label or UNKNOWN, flipped=alone.get(field) != label)
+
+    def isolated(self, task: str, why: Suspicion) -> None:
+        """Count a message that shares no call because of its text."""
+        self._tasks[task].guard.isolated(why.value)
+
+    def canaries(self, task: str, *, sound: bool) -> None:
+        """Count an answered call in which canaries stood."""
+        self._tasks[task].guard.canaries("kept" if sound else "void")
+        if not sound:
+            _LOG.warning(
+                "answer_void", task=task, why="a canary has a wrong answer", next="everybody in it is asked about alone"
+            )
+
+    def canaries_known(self, task: str, count: int, *, ready: bool) -> None:
+        """Say whether there are canaries."""
+        if ready:
+            _LOG.info("canaries_ready", task=task, count=count)
+        else:
+            why = "the model answers too few of the label descriptions with their label"
+            _LOG.warning("no_canaries", task=task, why=why, next="suspicious messages are asked about alone")
 
     def flips(self, task: str, trust: Trust) -> None:
         """Say what is known of how labels depend on the company."""

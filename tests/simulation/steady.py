@@ -49,28 +49,29 @@ class Run:
         return self.metrics.registry.get_sample_value(name, {"task": TASK.name, **labels}) or 0.0
 
 
-async def steady(model, seed, per_second, messages, partitions, flags=None):
-    """Send the messages, wait for all labelled events, and stop."""
+async def steady(model, seed, per_second, messages, partitions, flags=None, task=TASK):
+    """Send the messages, so many or with these texts, wait for all labelled events, and stop."""
+    texts = [f"text {number}" for number in range(messages)] if isinstance(messages, int) else messages
     clock, chance = asyncio.get_running_loop().time, random.Random(seed)
     cluster = MemoryCluster(now_ms=lambda: int(clock() * 1000))
     cluster.create("in", partitions)
-    for topic in TASK.routes.topics():
+    for topic in task.routes.topics():
         cluster.create(topic, 1)
     settings, metrics = load_settings(flags or {}), Metrics("steady")
-    watch = Watch(metrics, [TASK.name], None, Readiness())
-    route = await open_route(model, TASK, dialect_of(settings.model), Wishes("chat", "off"), chance.randrange)
-    line = build_line(LoadedTask(TASK, Path("task.yaml"), None, None, None, None, {}), route, settings, "memory/1", clock)
-    source = build_source(cluster.log(), [TASK], settings, watch, clock)
+    watch = Watch(metrics, [task.name], None, Readiness())
+    route = await open_route(model, task, dialect_of(settings.model), Wishes("chat", "off"), chance.randrange)
+    line = build_line(LoadedTask(task, Path("task.yaml"), None, None, None, None, {}), route, settings, "memory/1", clock)
+    source = build_source(cluster.log(), [task], settings, watch, clock)
     stop = asyncio.Event()
     pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, chance.random))
     running = asyncio.ensure_future(pipeline.run(stop, 5.0))
     sent = {}
-    for number in range(messages):
+    for number, text in enumerate(texts):
         await asyncio.sleep(chance.expovariate(per_second))
         sent[f"m{number}"] = clock()
-        value = orjson.dumps({"body": f"text {number}", "id": f"m{number}"})
+        value = orjson.dumps({"body": text, "id": f"m{number}"})
         cluster.produce("in", b"%d" % number, value, timestamp_ms=int(clock() * 1000))
-    await until(lambda: len(cluster.read("labelled")) == messages, 60, every_seconds=0.1)
+    await until(lambda: len(cluster.read("labelled")) == len(texts), 60, every_seconds=0.1)
     stop.set()
     await running
     records = {orjson.loads(record.value)["message"]["id"]: record for record in cluster.read("labelled")}

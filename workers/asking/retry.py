@@ -2,7 +2,8 @@
 
 A batch of n items costs at most 2n-1 calls, whatever comes back (2 for n = 1): an answer that leaves m < n items unread
 is followed by one call about these m; one that reads none, by two halves; T(n) <= 1 + T(m) and T(n) <= 1 + T(n/2) + T(n/2)
-both give 2n-1. Waiting for a provider is not bounded: an outage is no message's fault, and lag is its signal.
+both give 2n-1 (an answer that canaries void costs one call more, and n parts of one). Waiting for a provider is not bounded:
+an outage is no message's fault, and lag is its signal.
 """
 
 from collections.abc import Sequence

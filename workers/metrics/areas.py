@@ -104,6 +104,20 @@ class GuardMetrics:
         ("task", "items"),
         "share",
     )
+    guard_isolated = Declared(
+        Counter,
+        "guard_isolated",
+        "Messages that share no call because their text looks as if it spoke to the model.",
+        ("task", "why"),
+        "messages",
+    )
+    guard_canary_calls = Declared(
+        Counter,
+        "guard_canary_calls",
+        "Answered calls in which canaries stood; void when one had a wrong answer.",
+        ("task", "result"),
+        "calls",
+    )
     guard_trusted_items = Declared(
         Gauge, "guard_trusted_items", "Messages that may share a call before labels depend on it.", ("task",), "messages"
     )

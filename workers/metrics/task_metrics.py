@@ -91,6 +91,12 @@ class GuardFigures:
     def label(self, field: str, label: str, *, flipped: bool) -> None:
         self._metrics.guard_labels.labels(self._task, field, label, str(flipped).lower()).inc()
 
+    def isolated(self, why: str) -> None:
+        self._metrics.guard_isolated.labels(self._task, why).inc()
+
+    def canaries(self, result: str) -> None:
+        self._metrics.guard_canary_calls.labels(self._task, result).inc()
+
     def flips(self, items: int, rate: float, bound: float) -> None:
         self._metrics.guard_flip_rate.labels(self._task, str(items)).set(rate)
         self._metrics.guard_flip_bound.labels(self._task, str(items)).set(bound)

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from typing import assert_never
 
 from schemas.calibration import Bound, Calibration
@@ -27,6 +26,7 @@ from workers.calibrationfiles import refuse_other
 from workers.calls import Calls
 from workers.clocks import Clocks
 from workers.exits import UserError
+from workers.guarding.firewall import PLACES, Firewall
 from workers.guarding.sampling import Sampling
 from workers.guarding.trust import Trust
 from workers.judging.agreeing import AgreementReader
@@ -114,8 +114,10 @@ def build_line(
     cost = TokenCost(route.backend.overhead(1).static_bytes)
     limits = limits_of(task, route, settings, shared.room, cost)
     invariance = build_invariance(settings, limits.max_items)
-    trusted = (lambda: inf) if invariance is None else (lambda: invariance.trust.items)
-    sizing = Sizing(limits, cost, lambda: allowed_by(limiter), trusted)
+    shareable = shareable_by(limits.max_items, invariance)
+    firewall = build_firewall(settings, task, route, shareable)
+    canaries = PLACES if firewall is not None and settings.guard.firewall == "always" else 0
+    sizing = Sizing(limits, cost, lambda: allowed_by(limiter), lambda: shareable() - canaries)
     window: Window[Entry] = Window(sizing.limits(), place_of(task))
     return Line(
         task=task,
@@ -131,6 +133,7 @@ def build_line(
         router=Router(task, stream),
         gate=Gate(),
         brake=Brake(BrakeLimits(settings.brake.dead_run, settings.brake.dead_share, settings.brake.window)),
+        firewall=firewall,
         invariance=invariance,
         auditing=build_auditing(task, settings, calibration),
     )
@@ -163,6 +166,22 @@ def limits_of(task: Task, route: Route, settings: Settings, room: Room, cost: To
         )
     others = cost.static - static  # of the question's other calls: counted by `sizing`, and no part of the largest one
     return replace(bounded, max_tokens=min(limits.max_tokens, int(bounded.max_tokens + others)))
+
+
+def shareable_by(most_items: int, invariance: Invariance | None) -> Callable[[], float]:
+    """Return how many messages may share a call now."""
+    if invariance is None:
+        return lambda: most_items
+    trust = invariance.trust
+    return lambda: trust.items
+
+
+def build_firewall(settings: Settings, task: Task, route: Route, shareable: Callable[[], float]) -> Firewall | None:
+    """Return what stands between messages that share a call; None where none do, or nobody wants it."""
+    wanted = settings.guard.firewall
+    if wanted is None or not route.backend.together or settings.batching.max_items == 1:
+        return None
+    return Firewall(task, shareable, route.draw, always=wanted == "always")
 
 
 def reader_of(task: Task, signal: SignalKind, votes: int = 0) -> AnswerReader:
