@@ -305,3 +305,17 @@ async def raw(server):
                 return error.read(), error.headers
 
     return await asyncio.to_thread(send)
+
+
+async def test_a_planted_effect_of_neighbours_turns_labels_by_company_and_place(obedient):
+    """None alone, most of sixteen at this strength and more at the end of a call; the same again for the same call."""
+    texts = [f"text {number}" for number in range(16)]
+    alone = [readings(*await ask(obedient, text))[0].labels["intent"] for text in texts]
+    obedient.control(neighbours=0.04)
+    assert [readings(*await ask(obedient, text))[0].labels["intent"] for text in texts] == alone
+    found = [[one.labels["intent"] for one in readings(*await ask(obedient, *texts))] for _ in range(2)]
+    obedient.control(neighbours=0)
+    assert found[0] == found[1]
+    turned = [got != wanted for got, wanted in zip(found[0], alone, strict=True)]
+    assert 5 <= sum(turned) <= 14
+    assert sum(turned[8:]) > sum(turned[:8])

@@ -1,4 +1,4 @@
-"""What the fake model answers: pure, and the same for the same text whatever batch it comes in."""
+"""What the fake model answers: pure, and the same for the same text whatever batch it comes in unless an effect of neighbours is planted."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,8 +67,13 @@ def code_of(text: str, codes: Sequence[str], rule: Codes) -> str:
     return codes[0] if rule == "first" or len(codes) < 2 else codes[crc32(text.encode()) % (len(codes) - 1)]
 
 
-def pieces(asked: Asked, items: Sequence[Item], rule: Codes) -> list[tuple[str, Sequence[str]]]:
-    """Return the reply's content in pieces, each with the codes that could stand there; none for what is forced."""
+def pieces(
+    asked: Asked, items: Sequence[Item], rule: Codes, turned: frozenset[int] = frozenset()
+) -> list[tuple[str, Sequence[str]]]:
+    """Return the reply's content in pieces, each with the codes that could stand there; none for what is forced.
+
+    `turned` are the places whose codes are the next ones of the book (`tests.fakes.neighbours`).
+    """
     found: list[tuple[str, Sequence[str]]] = []
     plain = '{"r":['
     for place, (ref, text) in enumerate(items):
@@ -79,7 +84,9 @@ def pieces(asked: Asked, items: Sequence[Item], rule: Codes) -> list[tuple[str, 
             elif name == "sure":
                 plain += ',"sure":"high"'
             else:
-                found += ((f'{plain},"{name}":"', ()), (code_of(text, codes, rule), codes))
+                code = code_of(text, codes, rule)
+                code = codes[(codes.index(code) + 1) % (len(codes) - 1)] if place in turned and len(codes) > 2 else code
+                found += ((f'{plain},"{name}":"', ()), (code, codes))
                 plain = '"'
         plain += "}"
     return [*found, (plain + "]}", ())]

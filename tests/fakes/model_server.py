@@ -25,6 +25,7 @@ from aiohttp import web
 from tests.fakes.model_decisions import decided, read_decisions
 from tests.fakes.model_limits import Limits
 from tests.fakes.model_replies import MANGLES, Asked, Codes, Usage, completion, pieces, read, usage_of
+from tests.fakes.neighbours import turned
 
 FAULTS = frozenset(
     {"429", "500", "hang", "drip", "html", "error_body", "truncated", "cut_body", "refusal", "reset", "401", "404", *MANGLES}
@@ -44,6 +45,7 @@ _CONTROLS = frozenset(
         "logprobs",
         "json_schema",
         "decisions",
+        "neighbours",
     }
 )
 _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
@@ -78,6 +80,8 @@ class Behaviour:
     sigma: float = 0.0
     limits: Limits = field(default_factory=Limits)
     codes: Codes = "first"
+    neighbours: float = 0.0
+    seed: int = 1
     logprobs: bool = True
     json_schema: bool = True
     decisions: bool = False
@@ -172,8 +176,9 @@ class ModelServer:
             return _error(*_ERRORS["json_schema"])
         if not behaviour.logprobs:
             asked = replace(asked, top_logprobs=None)
-        parts = pieces(asked, asked.items, behaviour.codes)
         texts = [text for _, text in asked.items]
+        turned_places = turned(texts, behaviour.seed, behaviour.neighbours) if behaviour.neighbours else frozenset[int]()
+        parts = pieces(asked, asked.items, behaviour.codes, turned_places)
         if (refused := await self._admit(asked.model, texts, usage_of(asked, parts))) is not None:
             return refused
         fault = behaviour.next_fault()
@@ -320,6 +325,7 @@ def main() -> None:
     parser.add_argument("--tpm", type=float, help="tokens a minute, enforced over a second")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--codes", choices=["first", "hash"], default="first")
+    parser.add_argument("--neighbours", type=float, default=0.0, help="labels depend on the company, this strongly")
     parser.add_argument("--no-logprobs", action="store_true", help="ignore `logprobs`, as some routes do")
     parser.add_argument("--no-json-schema", action="store_true", help="refuse `json_schema`, as some routes do")
     parser.add_argument("--decisions", action="store_true", help="answer `POST /v1/decisions` too")
@@ -338,6 +344,8 @@ def main() -> None:
         sigma=wanted.sigma,
         limits=Limits(wanted.rpm, wanted.tpm),
         codes=wanted.codes,
+        neighbours=wanted.neighbours,
+        seed=wanted.seed,
         logprobs=not wanted.no_logprobs,
         json_schema=not wanted.no_json_schema,
         decisions=wanted.decisions,
