@@ -1,12 +1,15 @@
 """The promise on real answers, at small size: the shipped samples, asked of the local model, calibrated 200 times."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from schemas.promise import Promise
+from tests.public_data import require_public_data
 from tests.quality.answers import answers_to
-from tests.quality.datasets import promised_task
+from tests.quality.datasets import SETS, promised_task
 from tests.quality.resampling import resample
 from workers.taskfiles import load_task
 
@@ -38,3 +41,19 @@ def test_the_promise_is_kept_on_a_shipped_sample(name: str, model_data: Path, tm
     if found.oracle_coverage > 0.5:  # of the card lines hardly any can be labelled at this promise, and none is
         assert found.coverage > 0.25 * found.oracle_coverage
         assert found.calibration_error <= 0.06
+
+
+@pytest.mark.local_model
+@pytest.mark.timeout(300)
+def test_no_more_messages_out_of_scope_are_labelled_than_promised(model_data: Path, tmp_path: Path) -> None:
+    """Of clinc150's, in at least 90 of 100 draws, with the error kept beside it; without that promise far more are."""
+    folder = replace(SETS["clinc150"], size=900).build(require_public_data(), tmp_path)
+    answers = answers_to(folder, model_data)
+    found = resample(answers, DRAWS, 700, Promise(error=0.05, unknown=0.05))
+    assert found.outside_kept is not None
+    assert found.outside_kept >= 0.9
+    assert found.kept >= 0.9
+    assert found.coverage > 0.2
+    control = resample(answers, 20, 700, Promise(error=0.2))
+    assert control.outside_accepted is not None
+    assert control.outside_accepted > 0.05

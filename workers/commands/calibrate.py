@@ -1,6 +1,7 @@
 """`nanotriage calibrate`: labelled data becomes the thresholds and probabilities that keep a task's promise."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ def calibrate_task(
     ] = None,
     error: Annotated[float | None, typer.Option(help="Try this error instead of the task's promise.")] = None,
     confidence: Annotated[float | None, typer.Option(help="With --error: the confidence.")] = None,
+    unknown: Annotated[float | None, typer.Option(help="With --error: the share of unknown messages that is labelled.")] = None,
     model_url: Annotated[str | None, typer.Option(help="Base URL of the OpenAI-compatible endpoint.")] = None,
     model: Annotated[str | None, typer.Option(help="Model name.")] = None,
     api_key_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
@@ -51,7 +53,7 @@ def calibrate_task(
 
     Exits with 1 when no threshold keeps it. Use labelled messages drawn from real traffic at random, none of them examples.
     """
-    loaded = _promising(load_task(task), error, confidence)
+    loaded = _promising(load_task(task), error, {"confidence": confidence, "unknown": unknown})
     refuse_contradictions([loaded.task])
     files = files_of(loaded, data, input_)
     flags = {"model.base_url": model_url, "model.name": model, "model.api_key_file": api_key_file}
@@ -80,18 +82,18 @@ def calibrate_task(
     return Exit.OK if all(group.least is not None for group in made.groups.values()) else Exit.FAILED
 
 
-def _promising(loaded: LoadedTask, error: float | None, confidence: float | None) -> LoadedTask:
+def _promising(loaded: LoadedTask, error: float | None, beside: Mapping[str, float | None]) -> LoadedTask:
     """Return the task with the promise to calibrate. Raises UserError when there is none."""
     if error is None:
-        if confidence is not None:
-            raise UserError("--confidence goes with --error: give both, or state them in the task's promise")
+        if given := [name for name, value in beside.items() if value is not None]:
+            raise UserError(f"--{given[0]} goes with --error: give both, or state them in the task's promise")
         if loaded.task.promise is None:
             name = loaded.task.name
             raise UserError(f"task {name} states no promise: add `promise: {{error: 0.05}}` to it, or try one with --error")
         return loaded
-    stated = {"error": error} | ({} if confidence is None else {"confidence": confidence})
+    stated = {"error": error} | {name: value for name, value in beside.items() if value is not None}
     try:
         promise = Promise.model_validate(stated)
     except ValidationError:
-        raise UserError("--error is between 0 and 0.5, and --confidence between 0.5 and 1: correct them") from None
+        raise UserError("--error and --unknown are between 0 and 0.5, --confidence between 0.5 and 1: correct them") from None
     return replace(loaded, task=loaded.task.model_copy(update={"promise": promise, "thresholds": None}))

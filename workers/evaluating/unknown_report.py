@@ -56,7 +56,7 @@ def unknown_advice(made: Calibration, seen: Evidence) -> list[str]:
     if found.missing is not None:
         who = f"Nothing can be promised of unknown messages by {found.examples} examples of them, so every message is escalated"
         return [f"{who}: about {found.missing} more whose gold label is `unknown` may be enough."]
-    if found.promised is not None or not found.examples:
+    if found.promised is not None or not found.labelled:
         return []
     said = f"Of the unknown messages {percent(_share(found))} would be labelled, and nothing is promised of them"
     if other.unknowns.missing is not None:

@@ -177,7 +177,8 @@ def test_the_command_writes_a_file_that_eval_takes_and_says_what_is_missing(endp
     ("arguments", "said"),
     [
         (["--confidence", "0.9"], "--confidence goes with --error"),
-        (["--error", "0.7"], "--error is between 0 and 0.5"),
+        (["--unknown", "0.05"], "--unknown goes with --error"),
+        (["--error", "0.7"], "--error and --unknown are between 0 and 0.5"),
         ([], "task banking_support states no promise: add `promise: {error: 0.05}` to it, or try one with --error"),
     ],
 )
