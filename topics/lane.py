@@ -60,6 +60,7 @@ class Lane:
         self._cadence = Cadence(rules.commit_seconds)
         self._draining = False
         self._told: StateChange | None = None
+        self._summary_fits = True
 
     async def run(self, activating: asyncio.Semaphore, intake: Intake) -> None:
         """Activate, then commit whatever is settled, until closed; then commit once more."""
@@ -188,9 +189,12 @@ class Lane:
             return None
         started = self._clock()
         result = CommitResult.REPLACED
+        outgoing = burst.outgoing()
+        summary = self._summary(outgoing)
         try:
-            await writer.commit(burst.outgoing(), burst.committed)
+            await writer.commit([*outgoing, *summary], burst.committed)
         except RecordTooLarge as too_large:
+            self._summary_fits = too_large.index < len(outgoing)
             self._shrink(ledger, burst, too_large.index)
         except WriterFenced:
             result = CommitResult.FENCED
@@ -198,6 +202,7 @@ class Lane:
             pass
         else:
             ledger.committed(burst)
+            self._summary_fits = True
             result = CommitResult.COMMITTED
         if result is not CommitResult.COMMITTED:
             self._drop_writer()
@@ -205,6 +210,12 @@ class Lane:
         self._cadence.committed(ended)
         self._tell(Committing(self.partition, result, len(burst.settled), ended - started))
         return result
+
+    def _summary(self, outgoing: Sequence[Outgoing]) -> Sequence[Outgoing]:
+        """Return the record that sums the commit up, if anybody wants one; one that its topic refuses is left out."""
+        if self._rules.summarise is None or not self._summary_fits:
+            return ()
+        return self._rules.summarise(self.partition, [event.note for event in outgoing if event.note is not None])
 
     async def _replace(self) -> None:
         self._become(LaneState.REPLACING)

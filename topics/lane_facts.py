@@ -1,6 +1,6 @@
 """What can be said of a lane: its delivery, its rules, its states, and the facts it tells for metrics and logs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,6 +47,7 @@ class LaneRules:
     delivery: Delivery = ExactlyOnce()
     commit_seconds: float = 0.2
     burst_records: int = 2_000
+    summarise: Callable[[Partition, Sequence[object]], Sequence[Outgoing]] | None = None  # one more record for each commit
     retry_seconds: float = 0.5
     fenced_seconds: float = 1.0
     refused_seconds: float = 10.0

@@ -65,12 +65,16 @@ class Receipt(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """One record to publish. The key decides its partition (Kafka's murmur2), as for any other producer."""
+    """One record to publish. The key decides its partition (Kafka's murmur2), as for any other producer.
+
+    `note` is not published: a lane hands the notes of a commit to whoever sums them up (`LaneRules.summarise`).
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers
+    note: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ COMMANDS: dict[str, Lazy] = {
     "schemas": Lazy("workers.commands.schemas_cmd:app", "Print the JSON Schemas of what is published."),
     "lanes": Lazy("workers.commands.lanes:app", "Show what is committed, and resume a quarantined partition."),
     "forget": Lazy("workers.commands.forget:forget", "Erase a conversation from every topic of a task."),
-    "stateful": Lazy("workers.commands.stateful:app", "Applications beside the model path: conversations."),
+    "stateful": Lazy("workers.commands.stateful:app", "Applications beside the model path: conversations, rollups."),
     "kafka": Lazy("workers.commands.kafka:app", "A real one-node Kafka on this machine."),
     "model": Lazy("workers.commands.model:app", "A local model behind the OpenAI interface."),
 }

@@ -59,7 +59,8 @@ class Row:
 
 async def forget(connection: Connection, task: Task, rule: ContextRule, request: Request, wait_seconds: float) -> list[Row]:
     """Ask for the conversation's tombstones and write those of its events. Raises topics.errors.LogError."""
-    routes = sorted(task.routes.topics())
+    copies = {task.routes.audit} - {None}
+    routes = sorted(topic for topic in task.routes.topics() | copies if topic is not None)
     names = [rule.topic, rule.forget_topic, *routes]
     have = await provision.read_topics(connection, [WantedTopic(name, 1, 1, _ASKED) for name in names])
     if missing := [name for name in names if name not in have]:

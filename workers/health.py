@@ -7,8 +7,9 @@ restart would cost its partitions and mend nothing.
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import orjson
 from aiohttp import web
@@ -71,10 +72,20 @@ class Heartbeat:
 
 
 class HealthServer:
-    """Answers on `host:port`; port 0 takes any free one. `exposition` returns the metrics as Prometheus text."""
+    """Answers on `host:port`; port 0 takes any free one.
 
-    def __init__(self, readiness: Readiness, heartbeat: Heartbeat, exposition: Callable[[], bytes]) -> None:
+    `exposition` returns the metrics as Prometheus text; `pages` are JSON, by path.
+    """
+
+    def __init__(
+        self,
+        readiness: Readiness,
+        heartbeat: Heartbeat,
+        exposition: Callable[[], bytes],
+        pages: Mapping[str, Callable[[], bytes]] = MappingProxyType({}),
+    ) -> None:
         self._readiness, self._heartbeat, self._exposition = readiness, heartbeat, exposition
+        self._pages = pages
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -83,6 +94,8 @@ class HealthServer:
         app.router.add_get("/live", self._live)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", self._metrics)
+        for path, page in self._pages.items():
+            app.router.add_get(path, _page(page))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -110,6 +123,13 @@ class HealthServer:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _page(page: Callable[[], bytes]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=page(), content_type="application/json")
+
+    return answer
 
 
 def _json(body: dict[str, object], status: int) -> web.Response:

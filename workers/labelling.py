@@ -5,6 +5,7 @@ Batch -> Question -> Answer -> Reading -> Verdict, and again for what an answer 
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from schemas.verdict import Refusal, Rejected
@@ -92,6 +93,8 @@ class Labelling:
         backend = line.route.backend
         by = AnsweredBy(answer.model, backend.prompt_hash, backend.schema_hash, answer.request_id, len(refs))
         tries = part.tries + 1
+        if line.summed:
+            part = replace(part, entries=[e._replace(spent=e.spent.plus(answer.usage, len(refs))) for e in part.entries])
         self._put_aside(line, part, readings)
         unread: list[Entry] = []
         for entry, reading in zip(part.entries, readings, strict=True):

@@ -145,7 +145,7 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
 async def _start(worker: Worker, watch: Watch, metrics: Metrics, stop: asyncio.Event) -> tuple[Pipeline, Findings]:
     settings, tasks = worker.settings, [loaded.task for loaded in worker.tasks]
     stream = stream_name(await _patiently(worker.log.cluster_id, worker, stop), settings)
-    await _patiently(lambda: require_topics(worker.log, tasks), worker, stop)
+    await _patiently(lambda: require_topics(worker.log, tasks, settings.delivery.summary_topic), worker, stop)
     routes, known, model = [], NOTHING_KNOWN, settings.model
     for task in tasks:
         routes.append(await _patiently(partial(_open, worker, task, known), worker, stop))

@@ -24,6 +24,7 @@ from workers.judging.verdicts import Judge
 from workers.patience import Patience
 from workers.recalling import Recall
 from workers.routing import AnsweredBy, Router
+from workers.summing import Spent
 
 
 class Kept(NamedTuple):
@@ -38,7 +39,8 @@ class Kept(NamedTuple):
 class Entry(NamedTuple):
     """A message on its way, with the record it came from and the receipt owed for it.
 
-    `wrong` says what was wrong with its last answer, `kept` is the last one that could be read.
+    `wrong` says what was wrong with its last answer, `kept` is the last one that could be read, `spent` its part of the tokens
+    of the answers so far, where commits are summed up.
     """
 
     message: Message
@@ -46,6 +48,7 @@ class Entry(NamedTuple):
     receipt: Receipt
     wrong: tuple[str, ...] = ()
     kept: Kept | None = None
+    spent: Spent = Spent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class Line:
     firewall: Firewall | None = None  # None where messages share no call, or nobody wants it
     canaries_wanted: asyncio.Event = field(default_factory=asyncio.Event)
     invariance: Invariance | None = None  # None where messages share no call, or nobody wants to know
+    summed: bool = False  # whether commits are summed up
     recall: Recall | None = None  # what is known of conversations, for a task with a context
 
     def recalled(self, part: Part) -> Part:

@@ -5,7 +5,7 @@ A closed union told apart by `mode`, which may be left out.
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from workers.setting_base import Section
 
@@ -14,6 +14,9 @@ class _Delivery(Section):
     """What both promises need."""
 
     commit_seconds: float = Field(default=0.2, gt=0, le=30, description="pause between two commits of a partition under load")
+    summary_topic: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")] | None = Field(
+        default=None, description="topic for one record of counts per commit, in its transaction; unset is none"
+    )
     order: Literal["key", "partition", "none"] = Field(
         default="key", description="whose events keep the order of their messages"
     )

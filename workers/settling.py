@@ -13,6 +13,7 @@ from topics.source import Arrival, Source
 from workers.clocks import Clocks
 from workers.line import Entry, Kept, Line, Part
 from workers.routing import AnsweredBy
+from workers.summing import Note, Spent
 from workers.watch import Watch
 
 
@@ -110,11 +111,19 @@ class Settling:
         Return whether the record is ours.
         """
         self._waiting.pop(owed.receipt, None)
+        if line.summed:
+            event = event._replace(note=self._note(line, owed, verdict))
         if not self._source.settle(owed.receipt, [event, *beside]):
             return False
         self._watch.verdict(line.task.name, verdict, owed.record, self._clocks.wall())
         self._watch.promises.put_up(line.task.name, sum(one.topic == line.task.routes.audit for one in beside))
         return True
+
+    def _note(self, line: Line, owed: Arrival | Entry, verdict: Verdict) -> Note:
+        tenant, spent = (owed.message.tenant, owed.spent) if isinstance(owed, Entry) else (None, Spent())
+        seconds = max(0.0, self._clocks.wall() - owed.record.timestamp_ms / 1000)
+        labels = line.task.classified().keys()
+        return Note(line.task.name, tenant, line.route.backend.model, verdict, labels, seconds, spent)
 
 
 def _asked(line: Line) -> AnsweredBy:

@@ -32,35 +32,29 @@ async def set_context(stage: Stage, **settings: str) -> None:
         await make_topic(admin, f"{topic}.forget", stage.partitions, 1, {})
 
 
-class KeeperProcess:
-    """One process of `nanotriage stateful conversations`. Nothing outlives `kill`."""
+class StatefulProcess:
+    """One process of `nanotriage stateful`. Nothing outlives `kill`."""
 
-    def __init__(self, stage: Stage, name: str, store: str) -> None:
+    def __init__(self, stage: Stage, name: str, *arguments: str, **settings: object) -> None:
         self.log: Path = stage.folder / f"{name}.log"
-        settings = environment(
-            kafka__brokers=stage.bootstrap, kafka__session_timeout_seconds=6, kafka__app=stage.name, logs__format="json"
-        )
-        task, folder = str(stage.task_file), str(stage.folder / f"{name}.tables")
-        command = [
-            sys.executable,
-            "-m",
-            "workers",
-            "stateful",
-            "conversations",
-            "--task",
-            task,
-            "--store",
-            store,
-            "--folder",
-            folder,
-        ]
+        ours = {"kafka__session_timeout_seconds": 6, "kafka__app": stage.name, "logs__format": "json"}
+        env = environment(kafka__brokers=stage.bootstrap, **(ours | settings))
+        folder = str(stage.folder / f"{name}.tables")
+        command = [sys.executable, "-m", "workers", "stateful", *arguments, "--folder", folder]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=settings, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """As a machine that loses its power."""
         self.process.kill()
         self.process.wait()
+
+
+class KeeperProcess(StatefulProcess):
+    """One keeper of conversations."""
+
+    def __init__(self, stage: Stage, name: str, store: str) -> None:
+        super().__init__(stage, name, "conversations", "--task", str(stage.task_file), "--store", store)
 
 
 def kept(records: list[Record]) -> dict[bytes, bytes]:

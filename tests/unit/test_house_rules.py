@@ -48,6 +48,8 @@ PURE = (
     "workers/promising/*.py",
     "workers/remembering/*.py",
     "workers/stateful/keeper.py",
+    "workers/stateful/windows.py",
+    "workers/summing.py",
     "workers/routing.py",
     "workers/modelserver/softmax_regression.py",
     "workers/modelserver/strict_schema.py",

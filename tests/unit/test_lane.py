@@ -468,3 +468,22 @@ async def test_a_record_too_large_error_that_names_no_event_of_the_burst_changes
         house.settle(receipts)
         await until(lambda: house.committed() == 1)
         assert house.published() == [b"0"]
+
+
+@pytest.mark.parametrize(("size", "published"), [(10, [b"0", b"s" * 10]), (20_000, [b"0"])])
+async def test_a_commit_is_summed_up_unless_the_summary_is_refused(size, published):
+    """In the same transaction as its events; a record that its topic refuses is left out and stops nothing."""
+    said = []
+
+    def summarise(partition, notes):
+        said.append((partition, notes))
+        return (Outgoing("out", None, b"s" * size, ()),)
+
+    house = House(summarise=summarise)
+    async with house.running():
+        await house.active()
+        (receipt,) = house.receive(1)
+        house.lane.settle(receipt, [Outgoing("out", b"k", b"0", (), note="seen")])
+        await until(lambda: house.committed() == 1)
+    assert house.published() == published
+    assert said == [(INPUT, ["seen"])]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,11 +22,15 @@ from workers.settings import load_settings
 from workers.stateful.application import Storage, application, live
 from workers.stateful.conversations import conversations
 from workers.stateful.keeper import keeper_of
+from workers.stateful.rollups import rollups
+from workers.stateful.serving import served
+from workers.stateful.windows import Windows
+from workers.summing import rollups_of
 from workers.taskfiles import load_task
 from workers.wiring.kafka import connection_of
 
 app = typer.Typer(no_args_is_help=True)
-_LOG = bind("nanotriage.conversations")
+_LOG = bind("nanotriage.stateful")
 
 
 @app.callback()
@@ -66,6 +71,42 @@ def conversations_command(
     asyncio.run(work())
 
 
+@app.command("rollups")
+def rollups_command(
+    window: Annotated[int, typer.Option(min=1, help="Seconds of a window.")] = 60,
+    hours: Annotated[float, typer.Option(min=0.1, help="Hours for which windows are held in memory and served.")] = 24.0,
+    folder: Annotated[Path, typer.Option(help="Folder of the application; no two processes may share one.")] = Path(
+        ".nanotriage/stateful"
+    ),
+    brokers: BrokersOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Add up the counts of every commit by window, task, tenant and model, until told to stop.
+
+    Serves `/rollups` (JSON) and `/metrics` (Prometheus, the last window that is over) on `health.port`.
+    """
+    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    summaries = settings.delivery.summary_topic
+    if summaries is None:
+        raise UserError("nothing is summed up: set delivery.summary_topic, for the workers too")
+    configure(settings.logs.format, settings.logs.level)
+    kafka, connection, storage = settings.kafka, connection_of(settings.kafka), Storage("memory", folder)
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        with stop_on_signals(stop):
+            partitions = await same_partitions(connection, [summaries, rollups_of(summaries)], "the summaries")
+            bare = application(f"{kafka.app}.rollups", connection, kafka.session_timeout_seconds, storage)
+            windows = Windows(window * 1000, round(hours * 3_600_000), settings.model.prices)
+            added = rollups(bare, windows, summaries, partitions, lambda: time.time_ns() // 1_000_000)
+            async with served(windows, settings.health, lambda: time.time_ns() // 1_000_000) as port:
+                _LOG.info("started", topic=summaries, partitions=partitions, port=port)
+                await live(added, stop)
+
+    asyncio.run(work())
+
+
 def group_of(app_name: str, task: Task) -> str:
     """Return the application's consumer group: never that of a worker."""
     return f"{app_name}.conversations.{task.name}"
@@ -73,17 +114,21 @@ def group_of(app_name: str, task: Task) -> str:
 
 async def partitions_of(connection: Connection, task: Task, rule: ContextRule) -> int:
     """Return how many partitions the source has. Raises UserError unless the context's topics have as many."""
-    names = [task.source.topic, rule.topic, rule.forget_topic]
+    return await same_partitions(connection, [task.source.topic, rule.topic, rule.forget_topic], f"task {task.name}")
+
+
+async def same_partitions(connection: Connection, names: Sequence[str], whose: str) -> int:
+    """Return how many partitions the first topic has. Raises UserError unless all are there and have as many."""
     have = await provision.read_topics(connection, [WantedTopic(name, 1, 1) for name in names])
     missing = [name for name in names if name not in have]
     if missing:
-        sentence = f"topic {missing[0]} of task {task.name} does not exist: create it with `nanotriage topics apply`"
+        sentence = f"topic {missing[0]} of {whose} does not exist: create it with `nanotriage topics apply`"
         raise UserError(sentence, Exit.BROKER)
     counts = {name: have[name].partitions for name in names}
     wrong = [name for name in names if counts[name] != counts[names[0]]]
     if wrong:
         raise UserError(
-            f"topic {wrong[0]} has {counts[wrong[0]]} partitions and its source {names[0]} has {counts[names[0]]}: "
+            f"topic {wrong[0]} has {counts[wrong[0]]} partitions and {names[0]} has {counts[names[0]]}: "
             "grow it with `nanotriage topics apply`",
             Exit.BROKER,
         )

@@ -12,12 +12,13 @@ import typer
 from schemas.routes import LabelRoutes
 from schemas.task import Task
 from topics import provision
-from topics.connection import Connection
 from topics.provision import Create, Differs, Fine, Grow, LogTopic, Plan, Row, WantedTopic
 from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
 from workers.commands.table import print_json, print_table
 from workers.exits import Exit
+from workers.setting_sections import Settings
 from workers.settings import load_settings
+from workers.summing import rollups_of
 from workers.taskfiles import load_task
 from workers.wiring.kafka import connection_of
 
@@ -25,6 +26,7 @@ app = typer.Typer(no_args_is_help=True)
 
 NEW_PARTITIONS = 6
 SAFE_REPLICAS = 3
+_ROLLUPS_MS = 7 * 24 * 3_600_000
 _REQUEST_MS = 7 * 24 * 3_600_000  # an application that was away for a week does not learn what to forget
 
 TaskOption = Annotated[list[str], typer.Option("--task", metavar="TASK", help="A shipped task or a task file. Repeat it.")]
@@ -81,7 +83,7 @@ def plan_command(
     """Show what `apply` would do. Changes nothing."""
     tasks = [load_task(reference).task for reference in task]
     wish = Wish(partitions, replication, create_source)
-    _show(asyncio.run(_planned(_connection(config, assignments, brokers), tasks, wish))[1], as_json=as_json)
+    _show(asyncio.run(_planned(_settings(config, assignments, brokers), tasks, wish))[1], as_json=as_json)
 
 
 @app.command("apply")
@@ -99,31 +101,32 @@ def apply_command(
     """Make the topics that are missing, and grow those that are asked to. Exits with 1 while one of ours is not as wished."""
     tasks = [load_task(reference).task for reference in task]
     wish = Wish(partitions, replication, create_source)
-    done, left = asyncio.run(_applied(_connection(config, assignments, brokers), tasks, wish))
+    done, left = asyncio.run(_applied(_settings(config, assignments, brokers), tasks, wish))
     _show(done, as_json=as_json)
     if any(line.action not in {"fine", "missing"} for line in left):
         raise typer.Exit(Exit.FAILED)
 
 
-def _connection(config: Path | None, assignments: Sequence[str] | None, brokers: str | None) -> Connection:
-    return connection_of(load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config).kafka)
+def _settings(config: Path | None, assignments: Sequence[str] | None, brokers: str | None) -> Settings:
+    return load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
 
 
-async def _planned(connection: Connection, tasks: Sequence[Task], wish: Wish) -> tuple[Plan, list[Line]]:
-    roles, beside = roles_of(tasks), beside_sources(tasks)
+async def _planned(settings: Settings, tasks: Sequence[Task], wish: Wish) -> tuple[Plan, list[Line]]:
+    connection, summaries = connection_of(settings.kafka), settings.delivery.summary_topic
+    roles, beside = roles_of(tasks, summaries), beside_sources(tasks, summaries)
     asked = [WantedTopic(name, 1, 1, config_of(wish.replication, beside.get(name))) for name in roles]
     have = await provision.read_topics(connection, asked)
     todo = provision.plan(have, wanted_topics(roles, have, wish, beside))
     return todo, lines_of(todo.rows, roles, have)
 
 
-async def _applied(connection: Connection, tasks: Sequence[Task], wish: Wish) -> tuple[list[Line], list[Line]]:
-    todo, lines = await _planned(connection, tasks, wish)
-    await provision.apply(connection, todo)
-    return lines, (await _planned(connection, tasks, wish))[1]
+async def _applied(settings: Settings, tasks: Sequence[Task], wish: Wish) -> tuple[list[Line], list[Line]]:
+    todo, lines = await _planned(settings, tasks, wish)
+    await provision.apply(connection_of(settings.kafka), todo)
+    return lines, (await _planned(settings, tasks, wish))[1]
 
 
-def roles_of(tasks: Iterable[Task]) -> dict[str, str]:
+def roles_of(tasks: Iterable[Task], summaries: str | None = None) -> dict[str, str]:
     """Return every topic of the tasks and what it is for; one task's escalations may be another's source."""
     roles: dict[str, list[str]] = {}
     for task in tasks:
@@ -137,16 +140,22 @@ def roles_of(tasks: Iterable[Task]) -> dict[str, str]:
         for topic, role in [*named, (task.routes.escalated, "escalated"), (task.routes.dead, "dead"), *beside]:
             if role not in roles.setdefault(topic, []):
                 roles[topic].append(role)
+    if summaries is not None:
+        roles |= {summaries: ["summaries"], rollups_of(summaries): ["rollups"]}
     return {topic: ", ".join(names) for topic, names in roles.items()}
 
 
-def beside_sources(tasks: Iterable[Task]) -> dict[str, Beside]:
-    """Return the topics of the tasks' contexts and findings.
+def beside_sources(tasks: Iterable[Task], summaries: str | None = None) -> dict[str, Beside]:
+    """Return the topics of the tasks' contexts and findings, and of rollups.
 
     What is not said for the time to live is over, and so is its record. Findings are kept for ever, since an alarm holds until
     an operator acts, and lie in one order, the same for all workers.
     """
     topics = {}
+    if summaries is not None:
+        topics[rollups_of(summaries)] = Beside(
+            summaries, {"cleanup.policy": "compact,delete", "retention.ms": str(_ROLLUPS_MS)}
+        )
     for task in tasks:
         if (findings := task.routes.findings) is not None:
             topics[findings] = Beside(task.source.topic, {"retention.ms": "-1"}, partitions=1)

@@ -15,6 +15,7 @@ import faust
 from yarl import URL
 
 from topics.connection import Connection, Plaintext, Sasl, Tls, client_options
+from workers.stateful.committed import reading_committed
 
 Store = Literal["memory", "rocksdb"]
 _MEBIBYTE = 1024 * 1024
@@ -31,7 +32,7 @@ class Storage:
 def application(name: str, connection: Connection, session_seconds: float, storage: Storage) -> faust.App:
     """Return an application whose consumer group is its name. Raises LogRefused for security files that cannot be used."""
     options = client_options(connection)
-    return faust.App(
+    app = faust.App(
         name,
         broker=[URL(f"aiokafka://{broker}") for broker in options["bootstrap_servers"]],
         broker_client_id=connection.client_id,
@@ -49,6 +50,7 @@ def application(name: str, connection: Connection, session_seconds: float, stora
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+    return reading_committed(app)
 
 
 def table_options(storage: Storage, ttl_seconds: float) -> Mapping[str, Any]:

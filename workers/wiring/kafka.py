@@ -6,7 +6,7 @@ from typing import assert_never
 
 from schemas.task import Task
 from topics.connection import Connection, Plaintext, Sasl, Security, Tls
-from topics.errors import LogRefused
+from topics.errors import LogRefused, missing_topic
 from topics.kafka import IntakeTimings, KafkaLog
 from topics.lane_facts import AtLeastOnce, Delivery, ExactlyOnce, LaneRules
 from topics.ledger import Order
@@ -16,6 +16,7 @@ from workers.recalling import Recall
 from workers.secrets import kafka_password
 from workers.setting_delivery import AtLeastOnceSettings, DeliverySettings, ExactlyOnceSettings
 from workers.setting_sections import KafkaSettings, Settings
+from workers.summing import summariser
 from workers.watch import Watch
 from workers.wiring.promises import shrinker_of
 
@@ -51,7 +52,12 @@ def build_recall(task: Task, log: Log) -> Recall | None:
 
 
 def build_source(
-    log: Log, tasks: Sequence[Task], settings: Settings, watch: Watch, clock: Callable[[], float] = time.monotonic
+    log: Log,
+    tasks: Sequence[Task],
+    settings: Settings,
+    watch: Watch,
+    clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
 ) -> Source:
     """Return the source over the tasks' topics."""
     rules = LaneRules(
@@ -61,6 +67,7 @@ def build_source(
         shrink=shrinker_of(tasks),
         delivery=delivery_of(settings.delivery),
         commit_seconds=settings.delivery.commit_seconds,
+        summarise=None if settings.delivery.summary_topic is None else summariser(settings.delivery.summary_topic, wall),
     )
     return Source(log, rules, watch.lane, clock)
 
@@ -76,8 +83,10 @@ def delivery_of(delivery: DeliverySettings) -> Delivery:
             assert_never(unsaid)
 
 
-async def require_topics(log: Log, tasks: Sequence[Task]) -> None:
+async def require_topics(log: Log, tasks: Sequence[Task], summary_topic: str | None = None) -> None:
     """Raise LogRefused for the first topic of the tasks that does not exist, before anything is consumed."""
+    if summary_topic is not None and not await log.partitions(summary_topic):
+        raise missing_topic(summary_topic)
     for task in tasks:
         context = [] if task.context is None else [task.context.topic]
         for topic in [task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values(), *context]:

@@ -136,6 +136,7 @@ def build_line(
         firewall=firewall,
         invariance=invariance,
         auditing=build_auditing(task, settings, calibration),
+        summed=settings.delivery.summary_topic is not None,
     )
 
 
