@@ -4,7 +4,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.setting_sections import Price
+from workers.setting_model import Price
 from workers.stateful.serving import exposition
 from workers.stateful.windows import Window, Windows, after
 

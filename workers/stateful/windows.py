@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from workers.setting_sections import Price
+from workers.setting_model import Price
 from workers.summing import VERSION, Row, added
 
 
