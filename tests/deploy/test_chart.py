@@ -8,6 +8,7 @@ from tests.deploy import tools
 from tests.deploy.chart import CASES, CHART, ChartRefused, container, one, render, rendered, variables
 from tests.deploy.layers import LAYERS
 from tests.secured import Grant, scaler_grants, worker_grants
+from tests.task_texts import TASK
 from workers.commands.bench import chart_values
 from workers.measuring.plan import Measure, Point
 
@@ -158,3 +159,15 @@ def test_what_bench_prints_are_values_of_the_chart():
     objects = render(values)
     assert one(objects, "ScaledObject")["spec"]["maxReplicaCount"] == 3
     assert variables(objects)["NANOTRIAGE_BATCHING__MAX_ITEMS"] == "16"
+
+
+def test_findings_are_kept_for_ever_in_one_partition_that_workers_read():
+    """As `nanotriage topics apply` makes them; audit copies are written only."""
+    task = TASK.replace("dead: shop.dead", "dead: shop.dead\n  audit: shop.audit\n  findings: shop.findings")
+    objects = render({"strimzi": {"enabled": True}, "tasks": {"shipped": [], "files": {"shop.yaml": task}}})
+    spec = one(objects, "KafkaTopic", "shop.findings")["spec"]
+    assert (spec["partitions"], spec["config"]["retention.ms"]) == (1, -1)
+    assert "retention.ms" not in one(objects, "KafkaTopic", "shop.audit")["spec"]["config"]
+    rows = one(objects, "KafkaUser")["spec"]["authorization"]["acls"]
+    stated = {row["resource"]["name"]: row["operations"] for row in rows}
+    assert (stated["shop.audit"], stated["shop.findings"]) == (["Write"], ["Read", "Write"])

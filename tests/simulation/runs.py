@@ -22,6 +22,9 @@ def outcome(seed: int, mode: str = "exactly_once") -> str:
     except Exception as error:
         return f"broke: {error!r} at {traceback.extract_tb(error.__traceback__)[-1]}"
     if world.promise is Promise.EXACTLY_ONCE:
+        misaudited = world.misaudited()
+        if verdict.kept and misaudited:
+            return f"{len(misaudited)} labelled events without their one audit copy, or copies without their event: {misaudited[:3]}"
         return "" if verdict.kept else str(verdict)
     # Without transactions a last commit may fail after its events are out, and one that arrives late moves the position back:
     # the next owner reads more again, and nothing is lost.

@@ -24,7 +24,7 @@ class QuietWorld(World):
         self.cluster.create("in", 3)
         for topic in OUTPUTS:
             self.cluster.create(topic, 1)
-        self.settings = load_settings({"batching.max_items": 16, "model.concurrency": 4})
+        self.settings = load_settings({"batching.max_items": 16, "model.concurrency": 4, "audit.share": 0})
         self.patience = Patience(most_seconds=self.settings.limits.most_seconds)
         self.outage_seconds = outage_seconds
         self.provider = ScriptedModel()

@@ -19,6 +19,7 @@ from topics.ledger import Ledger
 from topics.memory.member_writer import MemoryMemberWriter
 from topics.memory.transactions import Transactions
 from topics.memory.writer import MemoryWriter
+from topics.source import Source
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "50"))
 CONTROL_SEEDS = 300
@@ -29,7 +30,7 @@ CONTROL_SEEDS = 300
 def test_every_input_ends_once_whatever_befalls(start, mode):
     """For each seed, the checker finds every input's event, in the order set, and the committed map in line with it.
 
-    Exactly once it is the only one. At least once, what is there again was in a commit that nobody heard the end of.
+    Exactly once it is the only one, and so is the audit copy of each labelled event that is chosen. At least once, what is there again was in a commit that nobody heard the end of.
     """
     wrong = {seed: found for seed in range(start, min(start + 25, SEEDS)) if (found := outcome(seed, mode))}
     assert not wrong, "\n".join(f"make simulate SEED={seed} MODE={mode}: {found}" for seed, found in wrong.items())
@@ -129,7 +130,20 @@ def the_position_before_the_events(patch):
     patch.setattr(MemoryMemberWriter, "commit", position_first)
 
 
+def what_is_beside_an_event_is_sent_alone(patch):
+    """Publish an audit copy outside its event's transaction, with the next record."""
+    settle, left = Source.settle, []
+
+    def events_first(self, receipt, events):
+        settled = settle(self, receipt, [*left, events[0]])
+        left[:] = events[1:] if settled else left
+        return settled
+
+    patch.setattr(Source, "settle", events_first)
+
+
 CONTROLS = {
+    what_is_beside_an_event_is_sent_alone: "audit copy",
     position_from_what_was_seen: "lost",
     offsets_read_before_the_fence: "doubled",
     nobody_is_fenced: "doubled",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from topics.errors import LogUnavailable
 from topics.memory import Delays, MemoryCluster
 from workers.asking.model import Broken, Refused, TooBig, TryAgain
 from workers.asking.route import Wishes, open_route
+from workers.auditing.choosing import Choice
 from workers.clocks import Clocks
 from workers.health import Readiness
 from workers.metrics import Metrics
@@ -35,10 +37,11 @@ TASK = Task.model_validate(
         "source": {"topic": "in", "text": "body", "id": "id"},
         "instructions": "Label.",
         "fields": {"intent": {"kind": "label", "labels": {"a": "", "b": ""}}},
-        "routes": {"labelled": "labelled", "escalated": "escalated", "dead": "dead"},
+        "routes": {"labelled": "labelled", "escalated": "escalated", "dead": "dead", "audit": "audit", "findings": "findings"},
     }
 )
 OUTPUTS = ("labelled", "escalated", "dead")
+AUDITED = 0.3
 GROUP = "nanotriage"
 
 
@@ -155,9 +158,11 @@ class World:
         self.cluster.create("in", self.partitions)
         for topic in OUTPUTS:
             self.cluster.create(topic, self.rng.randint(1, 3))
+        self.cluster.create("audit", 2)
         self.settings = load_settings(
             {
                 "delivery.mode": mode,
+                "audit.share": AUDITED,
                 "delivery.order": self.rng.choice(["key", "key", "partition", "none"]),
                 "delivery.commit_seconds": self.rng.choice([0.05, 0.2, 1.0]),
                 "batching.max_items": self.rng.choice([1, 4, 16]),
@@ -265,10 +270,21 @@ class World:
         order = self.settings.delivery.order
         return judge(self.cluster.read("in"), outputs, committed, identify=identify, promise=self.promise, order=order)
 
+    def misaudited(self):
+        """Return the ids of labelled events that were chosen and have no audit copy, or a copy that is another's or doubled."""
+        choice = Choice(AUDITED, b"")
+        chosen = Counter(each for each in ids(self.cluster.read("labelled")) if choice.chooses(each))
+        put_up = Counter(each.removesuffix("/audit") for each in ids(self.cluster.read("audit")))
+        return sorted(each for each in chosen | put_up if chosen[each] != put_up[each])
+
     @property
     def in_doubt(self):
         """How many records were in commits that nobody heard the end of: at least once, so many may be there again."""
         return sum(process.life.in_doubt for process in self.processes)
+
+
+def ids(records):
+    return [dict(record.headers)["ce_id"].decode() for record in records]
 
 
 def identify(record):

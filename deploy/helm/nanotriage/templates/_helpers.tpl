@@ -36,9 +36,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- define "nanotriage.healthPort" -}}{{ dig "health" "port" 8080 .Values.settings | int }}{{- end }}
 
-{{/* {"sources": [...], "outcomes": [...]} of all tasks, as JSON. */}}
+{{/* {"sources": [...], "outcomes": [...], "findings": [...]} of all tasks, as JSON. */}}
 {{- define "nanotriage.topics" -}}
-{{- $sources := list }}{{ $outcomes := list }}
+{{- $sources := list }}{{ $outcomes := list }}{{ $findings := list }}
 {{- $shipped := .Files.Get "files/shipped.yaml" | fromYaml }}
 {{- range .Values.tasks.shipped }}
 {{- $task := get $shipped . }}
@@ -53,10 +53,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $outcomes = concat $outcomes (values $routes.labelled.topics) (list $routes.labelled.otherwise) }}
 {{- else }}{{ $outcomes = append $outcomes $routes.labelled }}{{ end }}
 {{- $outcomes = append (append $outcomes $routes.escalated) $routes.dead }}
+{{- with $routes.audit }}{{ $outcomes = append $outcomes . }}{{ end }}
+{{- with $routes.findings }}{{ $findings = append $findings . }}{{ end }}
 {{- end }}
 {{- if not $sources }}{{ fail "there is no task: name one in tasks.shipped or write one into tasks.files" }}{{ end }}
 {{- if ne (len $sources) (len (uniq $sources)) }}{{ fail "two tasks read the same topic: install them as two releases with two groups" }}{{ end }}
-{{- dict "sources" ($sources | sortAlpha) "outcomes" ($outcomes | uniq | sortAlpha) | toJson }}
+{{- dict "sources" ($sources | sortAlpha) "outcomes" ($outcomes | uniq | sortAlpha) "findings" ($findings | uniq | sortAlpha) | toJson }}
 {{- end }}
 
 {{/* Most workers: a partition each, and no more than the quota feeds. */}}
