@@ -128,14 +128,25 @@ async def endpoint():
         (
             "/v1",
             {"api_key": SECRET, "name": "mine"},
-            {"model endpoint": "ok", "model key": "ok", "model": "ok", "model price": "warn"},
+            {"model endpoint": "ok", "model key": "ok", "model": "ok", "model room": "ok", "model price": "warn"},
         ),
         (
             "/v1",
             {"api_key": SECRET, "name": "ended"},
-            {"model endpoint": "ok", "model key": "ok", "model": "ok", "model shutdown": "warn", "model price": "warn"},
+            {
+                "model endpoint": "ok",
+                "model key": "ok",
+                "model": "ok",
+                "model room": "ok",
+                "model shutdown": "warn",
+                "model price": "warn",
+            },
         ),
-        ("/v1", {"api_key": SECRET}, {"model endpoint": "ok", "model key": "ok", "model": "warn", "model price": "warn"}),
+        (
+            "/v1",
+            {"api_key": SECRET},
+            {"model endpoint": "ok", "model key": "ok", "model": "warn", "model room": "ok", "model price": "warn"},
+        ),
         ("/v1", {"api_key": "wrong"}, {"model endpoint": "ok", "model key": "fail"}),
         ("/v1", {}, {"model endpoint": "ok", "model key": "fail"}),
         ("/v2", {"api_key": SECRET}, {"model endpoint": "warn"}),
@@ -147,6 +158,16 @@ async def test_the_endpoint_the_key_and_the_model_are_told_apart(path, settings,
     checks = await check_model(ModelSettings(base_url=endpoint + path, **settings))
     assert verdicts(checks) == expected
     assert SECRET not in str(checks)
+
+
+async def test_what_one_call_may_hold_is_told(endpoint) -> None:
+    """As set before as known; batches are cut to it."""
+    for settings, found in (
+        ({"name": "gpt-5-nano"}, "400,000 tokens in one call, 128,000 of them in an answer"),
+        ({"name": "mine", "context_tokens": 2048}, "2,048 tokens in one call"),
+    ):
+        rows = await check_model(ModelSettings(base_url=f"{endpoint}/v1", api_key=SECRET, **settings))
+        assert {check.name: check.found for check in rows}["model room"] == found
 
 
 async def test_what_the_route_can_do_is_a_row_each() -> None:

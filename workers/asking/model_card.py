@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-_CONTEXT = ("max_model_len", "context_window", "context_length", "max_context_length")  # vLLM, Groq, OpenRouter, Mistral
+# llama.cpp (in `meta`), vLLM, Groq, OpenRouter, Mistral; what is served before what the model was trained for
+_CONTEXT = ("n_ctx", "max_model_len", "context_window", "context_length", "max_context_length")
 _OUTPUT = ("max_completion_tokens", "max_output_tokens")
 
 
@@ -32,8 +33,9 @@ def read_cards(body: bytes) -> Mapping[str, ModelCard]:
 
 
 def _card(row: Mapping[str, Any]) -> ModelCard:
-    served = row.get("top_provider")
-    told = {**row, **served} if isinstance(served, dict) else row
+    told = dict(row)
+    for inner in (row.get("meta"), row.get("top_provider")):
+        told |= inner if isinstance(inner, dict) else {}
     return ModelCard(_date(row.get("shutdown_date")), _count(told, _CONTEXT), _count(told, _OUTPUT))
 
 

@@ -19,7 +19,7 @@ from schemas.task import Task
 from topics.broker_features import release_of
 from topics.errors import LogError
 from topics.log import Log
-from workers.asking.model_card import NO_CARD, read_cards
+from workers.asking.model_card import NO_CARD, ModelCard, read_cards
 from workers.calibrationfiles import read_calibration
 from workers.exits import UserError
 from workers.installation import refusal_of_interpreter
@@ -27,6 +27,7 @@ from workers.profiles import profile_of, shutdown_sentence
 from workers.secrets import kafka_password, model_api_key
 from workers.settings import HealthSettings, ModelSettings, Settings, SettingsRefused
 from workers.taskfiles import LoadedTask
+from workers.wiring.model import room_of
 
 ANSWER_SECONDS = 10.0
 
@@ -170,8 +171,20 @@ def _judge_models(model: ModelSettings, status: int, body: bytes, *, with_key: b
     if model.name not in listed:
         found = f"{model.name} is not listed by the endpoint"
         named = Check("model", "warn", found, "correct model.name, unless the endpoint knows it all the same")
-    shutdown = listed.get(model.name, NO_CARD).shutdown or profile_of(model.name).shutdown
-    return [endpoint, _check_key(model, with_key=with_key), named, *_check_shutdown(model, shutdown), _check_price(model)]
+    card = listed.get(model.name, NO_CARD)
+    rest = (*_check_shutdown(model, card.shutdown or profile_of(model.name).shutdown), _check_price(model))
+    return [endpoint, _check_key(model, with_key=with_key), named, _check_room(model, card), *rest]
+
+
+def _check_room(model: ModelSettings, card: ModelCard) -> Check:
+    """Say what one call may hold, since batches are cut to it."""
+    room = room_of(model, card)
+    if room.context_tokens is None:
+        return Check(
+            "model room", "ok", "unknown: batches are bounded by batching.max_tokens alone; model.context_tokens sets it"
+        )
+    answer = f", {room.output_tokens:,} of them in an answer" if room.output_tokens else ""
+    return Check("model room", "ok", f"{room.context_tokens:,} tokens in one call{answer}")
 
 
 def _check_shutdown(model: ModelSettings, shutdown: date | None) -> Iterable[Check]:

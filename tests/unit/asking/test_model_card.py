@@ -15,10 +15,11 @@ from workers.asking.model_card import ModelCard, read_cards
         ({"max_model_len": 4096}, ModelCard(None, 4096)),
         ({"context_window": 131072, "max_completion_tokens": 8192}, ModelCard(None, 131072, 8192)),
         ({"context_length": 400000, "top_provider": {"max_completion_tokens": 128000}}, ModelCard(None, 400000, 128000)),
+        ({"meta": {"n_ctx": 4096, "n_ctx_train": 8192}}, ModelCard(None, 4096)),
         ({"shutdown_date": "soon", "max_model_len": "4096", "top_provider": None}, ModelCard()),
         ({"shutdown_date": 7, "max_model_len": True, "context_length": -1}, ModelCard()),
     ],
-    ids=["OpenAI", "vLLM", "Groq", "OpenRouter", "words", "nonsense"],
+    ids=["OpenAI", "vLLM", "Groq", "OpenRouter", "llama.cpp", "words", "nonsense"],
 )
 def test_a_row_is_read(row, card):
     """Whoever tells a thing under its own name is understood; what is no count or no date was not told."""
