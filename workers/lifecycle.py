@@ -21,7 +21,7 @@ from topics.errors import LogUnavailable
 from topics.log import Log
 from workers.asking.capabilities import NOTHING_KNOWN, Capabilities
 from workers.asking.model import Broken, Model, Refused, TryAgain
-from workers.asking.model_card import NO_CARD, ModelCard
+from workers.asking.model_card import ModelCard, no_card
 from workers.asking.route import Route, open_route
 from workers.auditing.following import Findings
 from workers.exits import Exit, UserError
@@ -44,10 +44,6 @@ _LOG = bind("nanotriage.worker")
 _RETRY_SECONDS = 1.0
 
 
-async def _no_card(_model: str) -> ModelCard:
-    return NO_CARD
-
-
 @dataclass(frozen=True, slots=True)
 class Worker:
     """What a worker is made of, from outside."""
@@ -60,7 +56,7 @@ class Worker:
     patience_seconds: float = 60.0
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by task; a promise without one escalates all
     look_seconds: float = 2.0  # between two looks at the findings
-    card: Callable[[str], Awaitable[ModelCard]] = _no_card  # what the endpoint tells of a model by its name
+    card: Callable[[str], Awaitable[ModelCard]] = no_card  # what the endpoint tells of a model by its name
 
 
 class ModelUnavailableError(Exception):

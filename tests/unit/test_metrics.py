@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
+from workers.asking.model import Answer, Usage
+from workers.calls import Asked
+from workers.health import Readiness
 from workers.metrics import CallOutcome, Declared, Metrics, Outcome, catalogue, metrics_markdown
 from workers.metrics.declared import declarations
+from workers.setting_model import Price
+from workers.watch import Watch
 
 
 def exposed(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -71,6 +76,16 @@ def test_an_unknown_price_is_absent_and_not_zero() -> None:
     assert not [name for name, _ in exposed(metrics) if "cost" in name]
     task.cost(0.25)
     assert exposed(metrics)["nanotriage_model_cost_dollars_total", (("task", "t"),)] == 0.25
+
+
+def test_tokens_that_nobody_counted_cost_an_unknown_amount() -> None:
+    """A route that counts none would look free of charge."""
+    metrics = Metrics("1")
+    watch = Watch(metrics, ["t"], Price(input=1, cached=1, output=1), Readiness())
+    for usage, series in ((Usage(), 0), (Usage(600_000, 0, 400_000), 1)):
+        watch.call("t", Asked(Answer("{}", False, (), usage, "nano", ""), 0.1, None))
+        assert len([name for name, _ in exposed(metrics) if name == "nanotriage_model_cost_dollars_total"]) == series
+    assert exposed(metrics)["nanotriage_model_cost_dollars_total", (("task", "t"),)] == 1.0
 
 
 @given(st.lists(st.sampled_from(["opening", "open", "replacing", "forget"])))

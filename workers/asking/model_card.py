@@ -24,6 +24,11 @@ class ModelCard:
 NO_CARD = ModelCard()
 
 
+async def no_card(_model: str) -> ModelCard:
+    """Return an empty card: who has no endpoint to ask knows a model by its profile alone."""
+    return NO_CARD
+
+
 def read_cards(body: bytes) -> Mapping[str, ModelCard]:
     """Return the cards by the models' names; none at all for a body that is no list of models."""
     try:

@@ -68,7 +68,8 @@ def run_dry(loaded: LoadedTask, files: Files, wish: Wish, calibration: Calibrati
             flags = flags | stack.enter_context(_local_model(str(loaded.path)))
         settings = load_settings({name: value for name, value in (flags | _DRY).items() if value is not None}, wish.config)
         meter = Meter()
-        wanted = DryRun(loaded, inputs, settings, openai_model(settings.model), installed_version())
+        model = openai_model(settings.model)
+        wanted = DryRun(loaded, inputs, settings, model, installed_version(), card=model.card)
         return Ran(_run(replace(wanted, calibration=calibration), meter), meter, settings)
 
 

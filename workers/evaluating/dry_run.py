@@ -5,13 +5,14 @@ Inputs go in without their gold labels, which this module cannot see; events com
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schemas.calibration import Calibration
 from topics.memory import MemoryCluster
 from topics.record import Partition
 from workers.asking.model import Model
+from workers.asking.model_card import ModelCard, no_card
 from workers.evaluating.inputs import Input
 from workers.evaluating.metered import Meter, MeteredModel
 from workers.evaluating.outcome import Event, Origin, Outcome, outcome, read_event
@@ -36,6 +37,7 @@ class DryRun:
     version: str
     stall_seconds: float = 60.0
     calibration: Calibration | None = None
+    card: Callable[[str], Awaitable[ModelCard]] = no_card
 
 
 async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None]) -> Sequence[Outcome]:
@@ -55,6 +57,7 @@ async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None])
         wanted.version,
         wanted.stall_seconds,
         {} if wanted.calibration is None else {wanted.loaded.task.name: wanted.calibration},
+        card=wanted.card,
     )
     stop = asyncio.Event()
     running = asyncio.ensure_future(run_worker(worker, stop))
