@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.calibration import IsotonicMap, PlattMap, ProbabilityMap
-from workers.promising.maps import ISOTONIC_FROM, fit, fit_isotonic, fit_platt
+from workers.promising.maps import ISOTONIC_FROM, Fitting, fit, fit_isotonic, fit_platt, fit_venn_abers
 from workers.promising.reliability import brier, calibration_error
 from workers.promising.threshold import Example
 
@@ -30,7 +30,7 @@ def overconfident(rng: random.Random, count: int) -> list[Example]:
 @example([Example(0.875, right=False), Example(0.90625, right=True)], [0.0, 1.0])
 def test_a_map_keeps_the_order_and_claims_no_certainty(examples, scores):
     """A higher score never has a lower probability, and none is 0 or 1."""
-    for fitted in (fit_platt(examples), fit_isotonic(examples)):
+    for fitted in (fit_platt(examples), fit_isotonic(examples), fit_venn_abers(examples)):
         mapped = [fitted.of(score) for score in sorted(scores)]
         assert mapped == pytest.approx(sorted(mapped), abs=1e-12)
         assert all(0 < probability < 1 for probability in mapped)
@@ -40,7 +40,7 @@ def test_a_map_keeps_the_order_and_claims_no_certainty(examples, scores):
 def test_a_map_survives_its_file(examples):
     """Written as JSON and read again it says the same."""
     adapter = TypeAdapter(ProbabilityMap)
-    for fitted in (fit_platt(examples), fit_isotonic(examples)):
+    for fitted in (fit_platt(examples), fit_isotonic(examples), fit_venn_abers(examples)):
         assert adapter.validate_json(fitted.model_dump_json()) == fitted
 
 
@@ -79,3 +79,27 @@ def test_a_curve_that_falls_is_refused():
         IsotonicMap(scores=(0.1,), probabilities=(0.9, 0.95))
     with pytest.raises(ValidationError):
         PlattMap(slope=-1, intercept=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_venn_abers_is_what_it_is_defined_to_be(seed):
+    """Beside scikit-learn's isotonic regression, with each score's example added as wrong and as right (arXiv:1511.00213)."""
+    isotonic = pytest.importorskip("sklearn.isotonic")
+    rng = random.Random(seed)
+    examples = [Example(rng.randrange(1, 60) / 60, rng.random() < 0.6) for _ in range(150)]
+    fitted = fit_venn_abers(examples)
+    assert len(fitted.scores) == len({one.score for one in examples})
+    for score, probability in zip(fitted.scores, fitted.probabilities, strict=True):
+        found = []
+        for added in (0, 1):
+            scores, rights = [*(one.score for one in examples), score], [*(int(one.right) for one in examples), added]
+            found.append(isotonic.IsotonicRegression().fit(scores, rights).predict([score])[0])
+        assert probability == pytest.approx(found[1] / (1 - found[0] + found[1]))
+
+
+@pytest.mark.parametrize("fitting", Fitting)
+def test_every_way_of_fitting_means_what_it_says(fitting):
+    """On fresh answers, from a thousand examples."""
+    rng = random.Random(3)
+    fitted, fresh = fit(overconfident(rng, 1_000), fitting), overconfident(rng, 20_000)
+    assert calibration_error([Example(fitted.of(one.score), one.right) for one in fresh]) <= 0.04

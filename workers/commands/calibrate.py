@@ -22,6 +22,7 @@ from workers.evaluating.unknown_report import unknown_advice
 from workers.exits import Exit, UserError
 from workers.installation import installed_version
 from workers.promising.binding import Hashes, bound_of
+from workers.promising.maps import Fitting
 from workers.taskfiles import LoadedTask, load_task
 from workers.wiring.lines import asked_model
 
@@ -41,6 +42,9 @@ def calibrate_task(
     model_url: Annotated[str | None, typer.Option(help="Base URL of the OpenAI-compatible endpoint.")] = None,
     model: Annotated[str | None, typer.Option(help="Model name.")] = None,
     api_key_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
+    fitting: Annotated[
+        Fitting, typer.Option("--map", help="How scores become probabilities; the threshold does not depend on it.")
+    ] = Fitting.AUTO,
     out: Annotated[
         Path | None, typer.Option(help="File to write [default: where `run` looks; nothing is written with --error]")
     ] = None,
@@ -65,14 +69,14 @@ def calibrate_task(
     hashes = Hashes(*answers.hashes, loaded.code)
     bound = bound_of(loaded.task, answers.signal, model_name, hashes, settings.batching.max_items)
     gold_hash = hashlib.sha256(files.gold.read_bytes()).hexdigest()
-    made = calibrate(seen, bound, Made(datetime.now(UTC).date(), installed_version(), gold_hash, answers.models))
+    made = calibrate(seen, bound, Made(datetime.now(UTC).date(), installed_version(), gold_hash, answers.models, fitting))
     path = out or (None if error is not None else calibration_path(loaded, settings.calibration_folder))
     if path is not None:
         write_calibration(made, path)
     if as_json:
-        print_json({**calibration_json(made, seen), "file": None if path is None else str(path)})
+        print_json({**calibration_json(made, seen, fitting), "file": None if path is None else str(path)})
     else:
-        for title, heads, rows in calibration_tables(made, seen):
+        for title, heads, rows in calibration_tables(made, seen, fitting):
             print(f"\n{title}")
             print_table(heads, rows)
         print()

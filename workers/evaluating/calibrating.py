@@ -19,7 +19,7 @@ from workers.evaluating.normal import normal_label
 from workers.evaluating.outcome import Outcome
 from workers.exits import UserError
 from workers.promising.binomial import upper_bound
-from workers.promising.maps import fit
+from workers.promising.maps import Fitting, fit
 from workers.promising.shift import sketch_of
 from workers.promising.threshold import ANY, NONE, Example, Kept, keep
 from workers.promising.unknowns import Above, TooFew, limit
@@ -27,12 +27,13 @@ from workers.promising.unknowns import Above, TooFew, limit
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """When and by which version a calibration is made, of which gold labels (their file's SHA-256) and of whose answers."""
+    """When, how and by which version a calibration is made, of which gold labels (SHA-256 of their file), of whose answers."""
 
     on: date
     library: str
     gold: str
     models: tuple[str, ...]
+    fitting: Fitting = Fitting.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def calibrate(seen: Evidence, bound: Bound, made: Made) -> Calibration:
     """Return the calibration that the evidence gives. `bound` says what the outcomes are of."""
     every = seen.all_examples()
     groups, unknowns = thresholds(seen, bound.promise)
-    fitted = {name: fit(examples) for name, examples in seen.fields.items()}
+    fitted = {name: fit(examples, made.fitting) for name, examples in seen.fields.items()}
     return Calibration(
         bound=bound,
         made=made.on,
@@ -123,7 +124,7 @@ def calibrate(seen: Evidence, bound: Bound, made: Made) -> Calibration:
         ),
         groups=dict(groups),
         unknowns=unknowns,
-        event=fit(every),
+        event=fit(every, made.fitting),
         fields={name: curve for name, curve in fitted.items() if curve is not None},
         scores=sketch_of([one.score for one in every]),
     )

@@ -8,16 +8,16 @@ from schemas.promise import REST
 from workers.evaluating.calibrating import Evidence, coverage
 from workers.evaluating.report import Table, percent, rounded
 from workers.evaluating.unknown_report import unknown_json, unknown_table
-from workers.promising.maps import fit
+from workers.promising.maps import Fitting, fit
 from workers.promising.reliability import brier, calibration_error
 from workers.promising.threshold import Example, least_escalated
 
 _FOLDS = 5
 
 
-def calibration_json(made: Calibration, seen: Evidence) -> dict[str, Any]:
+def calibration_json(made: Calibration, seen: Evidence, fitting: Fitting = Fitting.AUTO) -> dict[str, Any]:
     """Return what a program wants to know; the file itself has the rest."""
-    counts, fresh = made.counts, _fresh(seen.all_examples())
+    counts, fresh = made.counts, _fresh(seen.all_examples(), fitting)
     return {
         "task": made.bound.task,
         "calibration": made.identity,
@@ -34,9 +34,9 @@ def calibration_json(made: Calibration, seen: Evidence) -> dict[str, Any]:
     }
 
 
-def calibration_tables(made: Calibration, seen: Evidence) -> list[Table]:
+def calibration_tables(made: Calibration, seen: Evidence, fitting: Fitting = Fitting.AUTO) -> list[Table]:
     """Return what can be reached at all, the thresholds, and the quality of the probabilities."""
-    fresh = _fresh(seen.all_examples())
+    fresh = _fresh(seen.all_examples(), fitting)
     counts = made.counts
     feasible = [
         ["records sent", str(counts.records)],
@@ -98,11 +98,11 @@ def _least_escalated(made: Calibration) -> float | None:
     return None if base is None or len(made.groups) > 1 else least_escalated(base, made.bound.promise.error)
 
 
-def _fresh(examples: Sequence[Example]) -> list[Example]:
+def _fresh(examples: Sequence[Example], fitting: Fitting) -> list[Example]:
     """Return the examples with the probabilities of maps that were fitted without them."""
     fresh = []
     for fold in range(_FOLDS):
-        curve = fit([one for place, one in enumerate(examples) if place % _FOLDS != fold])
+        curve = fit([one for place, one in enumerate(examples) if place % _FOLDS != fold], fitting)
         if curve is not None:
             fresh += [Example(curve.of(one.score), one.right) for one in examples[fold::_FOLDS]]
     return fresh

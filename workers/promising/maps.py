@@ -3,9 +3,12 @@
 The map never decides: a threshold is on the score, so fitting both on the same examples costs the promise nothing.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import pairwise
+from enum import StrEnum
+from itertools import accumulate, pairwise
 from math import exp, log1p
+from typing import assert_never
 
 from schemas.calibration import IsotonicMap, PlattMap, ProbabilityMap, log_odds
 from workers.promising.threshold import Example
@@ -13,15 +16,35 @@ from workers.promising.threshold import Example
 ISOTONIC_FROM = 1_000
 """Examples from which a free curve beats a sigmoid; below, it follows noise (Niculescu-Mizil and Caruana 2005)."""
 
+_VENN_POINTS = 100
 _ROUNDS = 100
 _CONVERGED = 1e-10
 
 
-def fit(examples: Sequence[Example]) -> ProbabilityMap | None:
-    """Return the map that suits so many examples, None for none."""
+class Fitting(StrEnum):
+    """How a map is fitted."""
+
+    AUTO = "auto"  # what suits so many examples: Platt's sigmoid, or isotonic from a thousand on
+    PLATT = "platt"
+    ISOTONIC = "isotonic"
+    VENN_ABERS = "venn_abers"
+
+
+def fit(examples: Sequence[Example], fitting: Fitting = Fitting.AUTO) -> ProbabilityMap | None:
+    """Return the map that these examples give, None for none."""
     if not examples:
         return None
-    return fit_isotonic(examples) if len(examples) >= ISOTONIC_FROM else fit_platt(examples)
+    match fitting:
+        case Fitting.AUTO:
+            return fit_isotonic(examples) if len(examples) >= ISOTONIC_FROM else fit_platt(examples)
+        case Fitting.PLATT:
+            return fit_platt(examples)
+        case Fitting.ISOTONIC:
+            return fit_isotonic(examples)
+        case Fitting.VENN_ABERS:
+            return fit_venn_abers(examples)
+        case _:
+            assert_never(fitting)
 
 
 def fit_platt(examples: Sequence[Example]) -> PlattMap:
@@ -51,19 +74,49 @@ def fit_platt(examples: Sequence[Example]) -> PlattMap:
 
 def fit_isotonic(examples: Sequence[Example]) -> IsotonicMap:
     """Return the rising curve of least squares (pool adjacent violators), which never claims 0 or 1."""
-    blocks: list[tuple[float, float, int, int]] = []  # lowest score, highest score, right, all
-    for score, hits, count in _by_score(examples):
-        block = (score, score, hits, count)
-        while blocks and blocks[-1][2] * block[3] >= block[2] * blocks[-1][3]:
-            low, _, earlier_hits, earlier_count = blocks.pop()
-            block = (low, block[1], earlier_hits + block[2], earlier_count + block[3])
-        blocks.append(block)
+    blocks = _pooled(_by_score(examples))
     margin = 1 / (len(examples) + 2)
     points: list[tuple[float, float]] = []
     for low, high, hits, count in blocks:
         probability = min(1.0 - margin, max(margin, hits / count))
         points += [(low, probability)] if low == high else [(low, probability), (high, probability)]
     return IsotonicMap(scores=tuple(x for x, _ in points), probabilities=tuple(y for _, y in points))
+
+
+def fit_venn_abers(examples: Sequence[Example]) -> IsotonicMap:
+    """Return the inductive Venn-Abers probabilities at up to a hundred scores (Vovk et al. 2015, arXiv:1511.00213).
+
+    At a score, p0 and p1 are the rising curves' values once an example with this score was added that is wrong, or right; one
+    of them is the truth's, so both are calibrated together. They are merged as p1 / (1 - p0 + p1), the minimax of log loss.
+    """
+    groups = _by_score(examples)
+    places = sorted({round(place * (len(groups) - 1) / (_VENN_POINTS - 1)) for place in range(_VENN_POINTS)})
+    merged = []
+    for place in places:
+        wrong, right = (_with_one_more(groups, place, hit) for hit in (0, 1))
+        merged.append(right / (1 - wrong + right))
+    # They rise but for the last digits of a float.
+    return IsotonicMap(scores=tuple(groups[place][0] for place in places), probabilities=tuple(accumulate(merged, max)))
+
+
+def _with_one_more(groups: Sequence[tuple[float, int, int]], place: int, hit: int) -> float:
+    """Return the rising curve's value at the score of this group once it has one more example."""
+    score, hits, count = groups[place]
+    blocks = _pooled([*groups[:place], (score, hits + hit, count + 1), *groups[place + 1 :]])
+    low = bisect_right(blocks, score, key=lambda block: block[0]) - 1
+    return blocks[low][2] / blocks[low][3]
+
+
+def _pooled(groups: Sequence[tuple[float, int, int]]) -> list[tuple[float, float, int, int]]:
+    """Return blocks of lowest score, highest score, right ones and all, whose shares of right ones rise."""
+    blocks: list[tuple[float, float, int, int]] = []
+    for score, hits, count in groups:
+        block = (score, score, hits, count)
+        while blocks and blocks[-1][2] * block[3] >= block[2] * blocks[-1][3]:
+            low, _, earlier_hits, earlier_count = blocks.pop()
+            block = (low, block[1], earlier_hits + block[2], earlier_count + block[3])
+        blocks.append(block)
+    return blocks
 
 
 def _by_score(examples: Sequence[Example]) -> list[tuple[float, int, int]]:
