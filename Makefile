@@ -94,6 +94,7 @@ lock: $(READY) ## resolve the dependencies anew and lock them with hashes
 	cd requirements && ../$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header sbom.in -o sbom.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra local --extra stateful --extra discover --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.txt pyproject.toml --extra local -o requirements/local.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header -c requirements/dev.txt pyproject.toml --extra stateful -o requirements/stateful.txt
 
 clean: ## remove what the targets made, but not the locks
 	rm -rf $(VENV) .nanotriage .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

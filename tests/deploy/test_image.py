@@ -40,6 +40,14 @@ def test_the_steps_make_a_worker(built, read_only):
     assert json.loads(published.stdout) == json.loads((ROOT / "schemas" / "published" / "labelled.v1.json").read_text())
 
 
+def test_the_steps_make_the_stateful_applications(tmp_path_factory, read_only):
+    """The target of that name has faust and its store, and nothing that is missing is found out at run time."""
+    image = Built(tmp_path_factory.mktemp("stateful"))
+    image.build("build-stateful")
+    assert image.run("stateful", "rollups", "--help", cwd=read_only).returncode == 0
+    assert list((image.root / "opt").glob("nanotriage/lib/python3*/site-packages/rocksdict"))
+
+
 def test_it_writes_nothing_beside_itself(built, read_only):
     """The root file system is read-only: its byte code is there already."""
     site = next((built.root / "opt" / "nanotriage" / "lib").glob("python3*/site-packages"))

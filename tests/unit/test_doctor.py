@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
+from schemas.context import ContextRule
 from schemas.promise import Promise
 from tests.calibrations import calibration_of
 from tests.fakes.scripted_model import ScriptedModel
@@ -86,6 +87,15 @@ async def test_a_missing_topic_fails_with_the_command_that_makes_it(task) -> Non
     advice = {check.name: check.next for check in checks if check.verdict == "fail"}
     assert advice.pop(f"topic {task.source.topic}") == "nanotriage topics apply --task mine.yaml --create-source"
     assert set(advice.values()) == {"nanotriage topics apply --task mine.yaml"}
+
+
+async def test_the_topics_of_a_context_and_of_summaries_are_looked_at() -> None:
+    """Workers and applications refuse to start without them."""
+    task = load_task("support_tickets").task.model_copy(update={"context": ContextRule(topic="said")})
+    settings = Settings.model_validate({"delivery": {"mode": "exactly_once", "summary_topic": "sums"}})
+    checks = await check_broker(FakeLog({}), settings, {"support_tickets": task})
+    failed = {check.name for check in checks if check.verdict == "fail"}
+    assert {"topic said", "topic said.forget", "topic sums"} <= failed
 
 
 async def test_without_a_broker_only_the_broker_fails() -> None:

@@ -91,7 +91,7 @@ async def check_broker(log: Log, settings: Settings, tasks: Mapping[str, Task]) 
     return [
         Check("broker", "ok", found),
         _check_release(level),
-        *await _check_topics(log, tasks),
+        *await _check_topics(log, tasks, settings.delivery.summary_topic),
         await _check_transactions(log, settings),
     ]
 
@@ -102,10 +102,12 @@ def _check_release(level: int | None) -> Check:
     return Check("broker release", "ok", f"Kafka {release_of(level)}, by metadata.version {level}")
 
 
-async def _check_topics(log: Log, tasks: Mapping[str, Task]) -> list[Check]:
+async def _check_topics(log: Log, tasks: Mapping[str, Task], summaries: str | None) -> list[Check]:
     checks = []
     for reference, task in tasks.items():
-        for topic in (task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values()):
+        context = [] if task.context is None else [task.context.topic, task.context.forget_topic]
+        beside = [*context, *([] if summaries is None else [summaries])]
+        for topic in (task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values(), *beside):
             name = f"topic {topic}"
             try:
                 partitions = await log.partitions(topic)
