@@ -11,7 +11,8 @@ from typing import assert_never
 from schemas.message import Message
 from workers.asking.model import Answer
 from workers.guarding.firewall import Firewall
-from workers.guarding.sampling import Alone, Labels, Outcome, Shuffled, judged
+from workers.guarding.sampling import Alone, Labels, Outcome, Shuffled, band_of, judged
+from workers.guarding.tally import Tally
 from workers.guarding.trust import Trust
 from workers.judging.reading import Read
 from workers.line import Invariance, Line
@@ -26,6 +27,8 @@ class Guard:
     def __init__(self, line: Line, watch: Watch) -> None:
         self._line = line
         self._watch = watch
+        self._places: Tally[str] = Tally()
+        self._labels: Tally[tuple[str, str | None]] = Tally()
 
     async def run(self) -> None:
         """Ask again until cancelled, at most `AT_ONCE` samples at a time."""
@@ -71,10 +74,13 @@ class Guard:
             return
         outcome = judged(sample.labels, alone, again)
         trust.compared(sample.items, outcome.score)
-        differing = alone if outcome is Outcome.FLIPPED else sample.labels
-        self._watch.compared(self._line.task.name, "alone", outcome, sample.place)
-        self._watch.flips(self._line.task.name, trust)
-        self._watch.compared_labels(self._line.task.name, sample.labels, differing)
+        task = self._line.task.name
+        self._watch.compared(task, "alone", outcome, sample.place)
+        self._watch.flips(task, trust)
+        self._watch.place_bound(task, sample.place, self._places.add(band_of(sample.place), outcome.score))
+        for field, label in sample.labels.items():
+            flipped = outcome is Outcome.FLIPPED and alone[field] != label
+            self._watch.compared_label(task, field, label, self._labels.add((field, label), int(flipped)), flipped=flipped)
 
     async def _shuffled(self, sample: Shuffled) -> None:
         answers = await self._ask(sample.messages)

@@ -11,7 +11,7 @@ from topics.source import Standing
 from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig, TryAgain, Usage
 from workers.batching.window import Batch
 from workers.calls import Asked
-from workers.guarding.sampling import Labels, Outcome, band_of
+from workers.guarding.sampling import Outcome, band_of
 from workers.guarding.suspicion import Suspicion
 from workers.guarding.trust import Trust
 from workers.health import Readiness
@@ -113,10 +113,13 @@ class Watch:
         """Count a message that was asked again; `place` counts from 0."""
         self._tasks[task].guard.compared(how, outcome.value, band_of(place))
 
-    def compared_labels(self, task: str, shared: Labels, alone: Labels) -> None:
-        """Count the labels of a message that was asked again alone."""
-        for field, label in shared.items():
-            self._tasks[task].guard.label(field, label or UNKNOWN, flipped=alone.get(field) != label)
+    def compared_label(self, task: str, field: str, label: str | None, bound: float, *, flipped: bool) -> None:
+        """Count a label of a message that was asked again alone; `bound` is what the rate of its flips does not exceed."""
+        self._tasks[task].guard.label(field, label or UNKNOWN, bound, flipped=flipped)
+
+    def place_bound(self, task: str, place: int, bound: float) -> None:
+        """Say what the rate of flips does not exceed at places like this one, counted from 0."""
+        self._tasks[task].guard.place_bound(band_of(place), bound)
 
     def isolated(self, task: str, why: Suspicion) -> None:
         """Count a message that shares no call because of its text."""

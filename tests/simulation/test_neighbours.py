@@ -48,8 +48,8 @@ def wrong_among(run, last):
 
 def test_a_planted_neighbour_effect_brings_calls_down_until_flips_are_below_the_target():
     """At 16 a call 60 % of the labels are wrong by their company; in the end, at two, fewer than the target of 6 %."""
-    run = run_virtually(steady(CompanyModel(strength=0.04), 3, 300.0, 6_000, 2, FLAGS))
-    assert wrong_among(run, 6_000) > TARGET
+    run = run_virtually(steady(CompanyModel(strength=0.04), 3, 300.0, 8_000, 2, FLAGS))
+    assert wrong_among(run, 8_000) > TARGET
     assert wrong_among(run, 2_000) <= TARGET
     assert run.sample("nanotriage_guard_trusted_items") == 2
 
@@ -60,6 +60,8 @@ def test_without_an_effect_calls_stay_large_and_nothing_is_flipped():
     assert run.sample("nanotriage_guard_trusted_items") == 16
     assert run.sample("nanotriage_guard_flip_rate", items="16") == 0
     assert 0 < run.sample("nanotriage_guard_flip_bound", items="16") < TARGET
+    assert 0 < run.sample("nanotriage_guard_place_flip_bound", place="3-4") < TARGET
+    assert 0 < run.sample("nanotriage_guard_label_flip_bound", field="intent", label="a") < TARGET
     assert wrong_among(run, 3_000) == 0
 
 

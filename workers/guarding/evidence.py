@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import exp, log, log1p
 
 _BETS = (0.1, 0.25, 0.5, 0.75, 0.95)
-_STEPS = 40
+_STEPS = 20
 
 
 class Alarm:

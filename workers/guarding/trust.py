@@ -41,6 +41,7 @@ class _Size:
     items: int
     alarm: Alarm
     scores: Scores = field(default_factory=Scores)
+    bound: float = 1.0  # kept, because answers ask for it more often than comparisons change it
     failures: int = 0
     rests_until: float = 0.0
 
@@ -64,9 +65,7 @@ class Trust:
     def known(self) -> tuple[Flips, ...]:
         """Return what is known of each size that anything is known of."""
         seen = (size for size in self._sizes if size.scores.count)
-        return tuple(
-            Flips(size.items, size.scores.count, max(0.0, size.scores.mean), size.scores.at_most(RISK)) for size in seen
-        )
+        return tuple(Flips(size.items, size.scores.count, max(0.0, size.scores.mean), size.bound) for size in seen)
 
     def answered(self, messages: int) -> None:
         """Take note that so many more messages were answered; try a larger size if it is time for it."""
@@ -81,6 +80,7 @@ class Trust:
             return  # alone nothing can flip, and what is larger than trusted was judged already
         size = self._sizes[level]
         size.scores.add(score)
+        size.bound = size.scores.at_most(RISK)
         if size.alarm.hears(score):
             self._distrust(level)
 
@@ -88,7 +88,7 @@ class Trust:
         size, larger = self._sizes[self._at], self._sizes[self._at + 1]
         if self._answered < larger.rests_until:
             return False
-        return size.items == 1 or size.scores.at_most(RISK) * (larger.items - 1) <= self._flips * (size.items - 1)
+        return size.items == 1 or size.bound * (larger.items - 1) <= self._flips * (size.items - 1)
 
     def _distrust(self, level: int) -> None:
         failed = self._sizes[level]
@@ -101,4 +101,4 @@ class Trust:
         self._at = level - 1
 
     def _new(self, items: int, failures: int = 0, rests_until: float = 0.0) -> _Size:
-        return _Size(items, Alarm(self._flips, RUN_LENGTH), Scores(), failures, rests_until)
+        return _Size(items, Alarm(self._flips, RUN_LENGTH), failures=failures, rests_until=rests_until)

@@ -104,6 +104,20 @@ class GuardMetrics:
         ("task", "items"),
         "share",
     )
+    guard_place_flip_bound = Declared(
+        Gauge,
+        "guard_place_flip_bound",
+        "What the share of flipped messages does not exceed by place in the call, with 90 % confidence at any time.",
+        ("task", "place"),
+        "share",
+    )
+    guard_label_flip_bound = Declared(
+        Gauge,
+        "guard_label_flip_bound",
+        "What the share of flipped labels does not exceed by label, with 90 % confidence at any time.",
+        ("task", "field", "label"),
+        "share",
+    )
     guard_isolated = Declared(
         Counter,
         "guard_isolated",

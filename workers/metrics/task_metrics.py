@@ -88,8 +88,12 @@ class GuardFigures:
     def compared(self, how: str, outcome: str, place: str) -> None:
         self._metrics.guard_compared.labels(self._task, how, outcome, place).inc()
 
-    def label(self, field: str, label: str, *, flipped: bool) -> None:
+    def label(self, field: str, label: str, bound: float, *, flipped: bool) -> None:
         self._metrics.guard_labels.labels(self._task, field, label, str(flipped).lower()).inc()
+        self._metrics.guard_label_flip_bound.labels(self._task, field, label).set(bound)
+
+    def place_bound(self, place: str, bound: float) -> None:
+        self._metrics.guard_place_flip_bound.labels(self._task, place).set(bound)
 
     def isolated(self, why: str) -> None:
         self._metrics.guard_isolated.labels(self._task, why).inc()
