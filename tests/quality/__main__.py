@@ -20,6 +20,7 @@ from schemas.promise import Promise
 from tests.public_data import find_public_data
 from tests.quality.answers import Answers, answers_to
 from tests.quality.datasets import SETS
+from tests.quality.operation import GONE_BAD, Watched, watch
 from tests.quality.resampling import Resampled, resample
 from workers.commands.table import print_table
 from workers.modelserver.options import DATA
@@ -51,18 +52,24 @@ def main() -> int:
         print("there is no public labelled data here: name its folder with --data", file=sys.stderr)
         return 2
     found: list[tuple[str, Promise, Resampled]] = []
+    watched: dict[str, Watched] = {}
     for name in wanted.sets or SETS:
         answers = _answers(name, wanted.data)
+        watched[name] = watch(answers, wanted.draws, wanted.records)
         found += [(name, each, resample(answers, wanted.draws, wanted.records, each)) for each in SETS[name].promises]
     missed = [sentence for each in found for sentence in _missed(*each)]
+    missed += [f"{name}: false alarms in {one.false_alarms:.1%}" for name, one in watched.items() if one.false_alarms > 0.02]
     figures = [{"set": name, "promise": promised.model_dump(mode="json"), **asdict(one)} for name, promised, one in found]
+    operation = {name: asdict(one) for name, one in watched.items()}
     path = DATA / "quality.json"
-    path.write_text(json.dumps({"sets": figures, "missed": missed}, indent=2), encoding="utf-8")
+    path.write_text(json.dumps({"sets": figures, "watched": operation, "missed": missed}, indent=2), encoding="utf-8")
     print(f"{wanted.draws} draws of {wanted.records} records; every promise at a confidence of 90 %.")
     print_table(HEADS, [_row(*each) for each in found])
     for name, promised, one in found:
         if one.outside_accepted is not None:
             print(f"{name}, {_said(promised)}: {_outside(one)}")
+    for name, each in watched.items():
+        print(f"{name}, watched: {_watched(each)}")
     for sentence in missed:
         print(f"missed: {sentence}")
     print(f"Figures: {path}")
@@ -87,6 +94,15 @@ def _outside(one: Resampled) -> str:
     return (
         f"{one.outside_accepted:.1%} of the messages out of scope are labelled ({kept}; {one.outside_a_draw:.0f} examples of "
         f"them a draw), and {among} of the labelled messages are out of scope."
+    )
+
+
+def _watched(one: Watched) -> str:
+    if one.findings is None:
+        return "nothing is labelled at this promise"
+    return (
+        f"a false alarm in {one.false_alarms:.1%} of {one.labelling} draws; a model that gets {GONE_BAD:.0%} more wrong is found "
+        f"in {one.found:.1%}, after {one.findings:g} findings (median)."
     )
 
 
