@@ -171,3 +171,26 @@ def test_findings_are_kept_for_ever_in_one_partition_that_workers_read():
     rows = one(objects, "KafkaUser")["spec"]["authorization"]["acls"]
     stated = {row["resource"]["name"]: row["operations"] for row in rows}
     assert (stated["shop.audit"], stated["shop.findings"]) == (["Write"], ["Read", "Write"])
+
+
+AUDITED = """\
+name: audited
+source: {topic: in, text: body}
+routes: {labelled: out, escalated: more, dead: dead, audit: look, findings: said}
+context: {topic: turns, ttl_hours: 24}
+"""
+
+
+def test_topics_beside_the_stream_are_made_and_granted():
+    """Audits and summaries are written, conversations read; findings are kept for ever, in one order."""
+    values = {"tasks": {"shipped": [], "files": {"a.yaml": AUDITED}}, "strimzi": {"enabled": True}}
+    objects = render(values | {"settings": {"delivery": {"summary_topic": "sums"}}})
+    made = {o["spec"]["topicName"]: o["spec"] for o in objects if o["kind"] == "KafkaTopic"}
+    assert made.keys() == {"out", "more", "dead", "look", "said", "turns", "sums"}
+    assert (made["said"]["partitions"], made["said"]["config"]["retention.ms"]) == (1, -1)
+    assert made["turns"]["config"] == {"min.insync.replicas": 2, "cleanup.policy": "compact,delete", "retention.ms": 86_400_000}
+    rows = one(objects, "KafkaUser")["spec"]["authorization"]["acls"]
+    granted = {row["resource"]["name"]: row["operations"] for row in rows if row["resource"]["type"] == "topic"}
+    assert {name for name, operations in granted.items() if operations == ["Read"]} == {"in", "turns"}
+    assert {name for name, operations in granted.items() if operations == ["Write"]} == {"out", "more", "dead", "look", "sums"}
+    assert list(LAYERS["custom"](objects)) == []

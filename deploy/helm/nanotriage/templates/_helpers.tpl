@@ -36,9 +36,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{- define "nanotriage.healthPort" -}}{{ dig "health" "port" 8080 .Values.settings | int }}{{- end }}
 
-{{/* {"sources": [...], "outcomes": [...], "findings": [...]} of all tasks, as JSON. */}}
+{{/* Topics of all tasks, as JSON: `sources`, what a worker writes (`outcomes`), and what lies `beside` the stream, each with its own rights and configuration. */}}
 {{- define "nanotriage.topics" -}}
-{{- $sources := list }}{{ $outcomes := list }}{{ $findings := list }}
+{{- $sources := list }}{{ $outcomes := list }}{{ $beside := list }}
 {{- $shipped := .Files.Get "files/shipped.yaml" | fromYaml }}
 {{- range .Values.tasks.shipped }}
 {{- $task := get $shipped . }}
@@ -54,11 +54,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- else }}{{ $outcomes = append $outcomes $routes.labelled }}{{ end }}
 {{- $outcomes = append (append $outcomes $routes.escalated) $routes.dead }}
 {{- with $routes.audit }}{{ $outcomes = append $outcomes . }}{{ end }}
-{{- with $routes.findings }}{{ $findings = append $findings . }}{{ end }}
+{{- with $routes.findings }}{{ $beside = append $beside (dict "name" . "operations" (list "Read" "Write") "partitions" 1 "config" (dict "retention.ms" -1)) }}{{ end }}
+{{- with $task.context }}
+{{- $kept := mulf (.ttl_hours | default 72) 3600000 | int64 }}
+{{- $beside = append $beside (dict "name" .topic "operations" (list "Read") "config" (dict "cleanup.policy" "compact,delete" "retention.ms" $kept)) }}
 {{- end }}
+{{- end }}
+{{- with dig "delivery" "summary_topic" "" .Values.settings }}{{ $outcomes = append $outcomes . }}{{ end }}
 {{- if not $sources }}{{ fail "there is no task: name one in tasks.shipped or write one into tasks.files" }}{{ end }}
 {{- if ne (len $sources) (len (uniq $sources)) }}{{ fail "two tasks read the same topic: install them as two releases with two groups" }}{{ end }}
-{{- dict "sources" ($sources | sortAlpha) "outcomes" ($outcomes | uniq | sortAlpha) "findings" ($findings | uniq | sortAlpha) | toJson }}
+{{- dict "sources" ($sources | sortAlpha) "outcomes" ($outcomes | uniq | sortAlpha) "beside" ($beside | uniq) | toJson }}
 {{- end }}
 
 {{/* Most workers: a partition each, and no more than the quota feeds. */}}
