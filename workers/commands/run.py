@@ -26,6 +26,7 @@ def run(
     # Imported here: `nanotriage --help` should not pay for a Kafka client and an HTTP stack.
     import uvloop  # noqa: PLC0415
 
+    from workers import collector  # noqa: PLC0415
     from workers.calibrationfiles import calibrations_of  # noqa: PLC0415
     from workers.installation import installed_version  # noqa: PLC0415
     from workers.lifecycle import Worker, run_worker, stop_on_signals  # noqa: PLC0415
@@ -54,7 +55,7 @@ def run(
         with stop_on_signals(stop):
             log, asked = kafka_log(settings.kafka), openai_model(settings.model)
             worker = Worker(settings, tasks, log, asked, installed_version(), patience, calibrations, card=asked.card)
-            await run_worker(worker, stop)
+            await run_worker(worker, stop, lambda _port: collector.spare())
 
     uvloop.run(work())
 
