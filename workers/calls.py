@@ -10,6 +10,7 @@ from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refuse
 from workers.asking.route import Route
 from workers.batching.room import ENDLESS, Room, too_long
 from workers.batching.tokens import TokenCost
+from workers.batching.window import Load
 from workers.limiting.account import Ticket
 from workers.limiting.limiter import Limiter
 from workers.limiting.outcome import Abandoned, Answered, Failed, Limited, Outcome, Unused
@@ -58,16 +59,28 @@ class Calls:
         ticket = await self.limiter.enter(tokens, requests, again=again)
         return Permit(self, ticket, self.clock() - began)
 
+    def opens_in(self, load: Load, wake: Callable[[], None]) -> float:
+        """Return in how many seconds a call with this load could start: 0 is now. `wake` is called once when that changes."""
+        requests, tokens = self._price(load.items, load.tokens)
+        return self.limiter.opens_in(tokens, requests, wake)
+
+    def start(self, load: Load, waited_seconds: float) -> "Permit":
+        """Return the permit for a call that may start now, as `opens_in` has just told."""
+        requests, tokens = self._price(load.items, load.tokens)
+        return Permit(self, self.limiter.start(tokens, requests), waited_seconds)
+
     def price(self, messages: Sequence[Message]) -> tuple[int, int]:
         """Return how many requests a question about these messages is, and about how many tokens at most.
 
         Counted are what is asked, the texts as often as they are sent, and all room for the answers.
         """
+        return self._price(len(messages), sum(self.cost.estimate(message.words) for message in messages))
+
+    def _price(self, count: int, texts: int) -> tuple[int, int]:
         backend = self.route.backend
-        overhead = backend.overhead(len(messages))
-        texts = overhead.copies * sum(self.cost.estimate(message.words) for message in messages)
+        overhead = backend.overhead(count)
         more = (overhead.static_bytes - backend.overhead(1).static_bytes) / self.cost.bytes_per_token
-        return overhead.requests, int(self.cost.static + more) + texts + overhead.output_tokens
+        return overhead.requests, int(self.cost.static + more) + overhead.copies * texts + overhead.output_tokens
 
 
 @dataclass(frozen=True, slots=True)

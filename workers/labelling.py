@@ -13,6 +13,7 @@ from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refuse
 from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
 from workers.batching.tokens import Call
 from workers.batching.window import Batch
+from workers.calls import Permit
 from workers.clocks import Clocks
 from workers.guarding.canaries import Canary, Pair
 from workers.guarding.firewall import around
@@ -32,11 +33,18 @@ class Labelling:
         self._watch = watch
         self._clocks = clocks
 
-    async def label(self, line: Line, batch: Batch[Entry]) -> None:
-        """Batch -> Question -> Answer -> Reading -> Verdict -> Event, and again for what an answer left unread."""
+    async def label(self, line: Line, batch: Batch[Entry], permit: Permit) -> None:
+        """Batch -> Question -> Answer -> Reading -> Verdict -> Event, and again for what an answer left unread.
+
+        `permit` is leave for its first call.
+        """
+        given: Permit | None = permit
         try:
             parts = self._parts(line, batch)
             while parts:
+                if given is not None and line.gate.why is not None:
+                    given.unused()
+                    given = None
                 await _past_gate(line)
                 part = line.recalled(self._settling.still_owed(parts.pop()))
                 if not part.entries:
@@ -46,7 +54,7 @@ class Labelling:
                 if (unfit := line.calls.unfit(messages)) is not None:
                     parts += await self._endure(line, part, unfit)
                     continue
-                permit = await line.calls.permit(messages, again=part.faults > 0)
+                permit, given = given or await line.calls.permit(messages, again=part.faults > 0), None
                 self._watch.admitted(line.task.name, permit.waited_seconds)
                 part = self._settling.still_owed(part)  # the wait may have been long
                 if not part.entries:
@@ -66,6 +74,8 @@ class Labelling:
                 else:
                     parts += await self._endure(line, part, result)
         finally:
+            if given is not None:
+                given.unused()
             line.feeder.slot_freed()
             self._watch.batch_ended()
 

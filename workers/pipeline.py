@@ -111,11 +111,12 @@ class Pipeline:
         return frozenset(p.number for p in self._source.standings() if p.topic == topic)
 
     async def _dispatch(self, line: Line) -> None:
-        """The window -> Batch, as slots free up. Ends once drained and answered."""
+        """The window -> Batch, as calls may start. Ends once drained and answered."""
         async with asyncio.TaskGroup() as calls:
             while (batch := await self._next(line)) is not None:
+                permit = line.calls.start(batch.load, batch.held_seconds)
                 self._watch.batch(line.task.name, batch)
-                calls.create_task(self._labelling.label(line, batch))
+                calls.create_task(self._labelling.label(line, batch, permit))
 
     async def _next(self, line: Line) -> Batch[Entry] | None:
         await line.gate.opened.wait()

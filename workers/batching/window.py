@@ -2,8 +2,8 @@
 
 A batch closes when it is full (`count`, `tokens`), when its oldest message has waited long enough (`linger`), or when a
 call could start now and the queue will not fill in time at the present rate of arrival (`free_slot`): waiting would then
-cost latency and save nothing. Under load batches fill by themselves; alone, a message is asked at once. `drain` closes
-whatever is left when the worker stops.
+cost latency and save nothing. While no call may start it stays open, and takes in what comes. Under load batches fill by
+themselves; alone, a message is asked at once. `drain` closes whatever is left when the worker stops.
 
 Who shares the next batch is decided by `fair_queue`. Messages of different tenants share none when the task keeps them
 apart: then each tenant has a queue of its own, and those that may close take turns. Every window is bounded by its owner.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from heapq import heappop, heappush
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from schemas.priority import Priority
 from workers.batching.arrival_rate import ArrivalRate
@@ -39,6 +39,12 @@ class Batch(Generic[T]):
 
     items: tuple[T, ...]
     closed_because: ClosedBecause
+    tokens: int = 0  # about what its messages add to a call
+    held_seconds: float = 0.0  # for how long only the limits kept it from going
+
+    @property
+    def load(self) -> "Load":
+        return Load(len(self.items), self.tokens)
 
     def __post_init__(self) -> None:
         if not self.items:
@@ -56,6 +62,13 @@ class Limits:
     def __post_init__(self) -> None:
         if self.max_items < 1 or self.max_tokens < 1 or self.linger_seconds < 0:
             raise ValueError("a batch needs room for one item and one token, and cannot linger a negative time")
+
+
+class Load(NamedTuple):
+    """How many messages a batch would hold, and about how many tokens they add to a call."""
+
+    items: int
+    tokens: int
 
 
 Place = tuple[Hashable, Hashable, Priority]
@@ -128,9 +141,12 @@ class Window(Generic[T]):
                 group.oldest = group.queue.oldest_arrival()
                 self._wait(group, group.oldest)
 
-    def may_close(self, now: float, *, draining: bool) -> bool:
-        """Return whether a batch should be asked now, if a call can start."""
-        return self._closable(now, draining=draining) is not None
+    def closable(self, now: float, *, draining: bool) -> Load | None:
+        """Return what the next batch would hold, or None if none should be asked yet."""
+        group = self._closable(now, draining=draining)
+        if group is None:
+            return None
+        return Load(min(group.count, self._limits.max_items), min(group.tokens, self._limits.max_tokens))
 
     def close(self, now: float, *, draining: bool) -> Batch[T] | None:
         """Return the next batch, for a call that can start now, or None if none should be asked yet."""
@@ -192,7 +208,7 @@ class Window(Generic[T]):
         else:
             group.oldest = group.queue.oldest_arrival()
             self._wait(group, group.oldest)
-        return Batch(tuple(taken.items), ClosedBecause.TOKENS if taken.no_room else because)
+        return Batch(tuple(taken.items), ClosedBecause.TOKENS if taken.no_room else because, taken.tokens)
 
     def _wait(self, group: _Group[T], oldest: float) -> None:
         self._waits += 1

@@ -2,8 +2,9 @@
 
 Whoever asks joins one queue. Its head starts when nothing is in the way: no refusal that asked everyone to wait, no open
 breaker, no more calls under way than help, and room for its request and for its tokens at once. Nobody overtakes, so a large
-call waits its turn and not for ever. Tokens are reserved by estimate and settled by what the provider counted. Calls made again
-after a fault have a queue and a budget of their own, so that they never hold up first ones.
+call waits its turn and not for ever. Who can still grow does not join: it looks (`opens_in`) and starts when it may. Tokens are
+reserved by estimate and settled by what the provider counted. Calls made again after a fault have a queue and a budget of their
+own, so that they never hold up first ones.
 """
 
 from collections import OrderedDict
@@ -108,18 +109,36 @@ class Account:
         admitted = []
         while (ticket := self._next(now)) is not None and self._wait_of(ticket, now) <= 0:
             del self._queue_of(ticket)[ticket]
-            self._requests.take(ticket.requests, now)
-            self._tokens.take(ticket.tokens, now)
-            self._breaker.started(ticket.number)
-            if ticket.again:
-                self._retries.again(now)
-            else:
-                self._retries.first()
-            self._in_flight += 1
-            self._concurrency.started(self._in_flight)
-            self._latest = max(self._latest, ticket.number)
+            self._started(ticket, now)
             admitted.append(ticket)
         return admitted
+
+    def opens_in(self, tokens: int, requests: int, now: float) -> float:
+        """Return how long a first call that joins nothing has to wait; infinite until the end of another one."""
+        self._set_pace(now)
+        ahead = self._next(now)
+        if ahead is not None and not (ahead.again and self._retries.wait_seconds(now) > 0):
+            return float("inf")
+        return self._wait_of(Ticket(0, max(1, tokens), again=False, requests=max(1, requests)), now)
+
+    def start(self, tokens: int, requests: int, now: float) -> Ticket:
+        """Start a first call that `opens_in` let go. It may cost a little more: who comes next waits that off."""
+        self._issued += 1
+        ticket = Ticket(self._issued, max(1, tokens), again=False, requests=max(1, requests))
+        self._started(ticket, now)
+        return ticket
+
+    def _started(self, ticket: Ticket, now: float) -> None:
+        self._requests.take(ticket.requests, now)
+        self._tokens.take(ticket.tokens, now)
+        self._breaker.started(ticket.number)
+        if ticket.again:
+            self._retries.again(now)
+        else:
+            self._retries.first()
+        self._in_flight += 1
+        self._concurrency.started(self._in_flight)
+        self._latest = max(self._latest, ticket.number)
 
     def slow_seconds(self) -> float | None:
         """Return after how long a call may be asked a second time; None is never."""

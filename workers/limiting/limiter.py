@@ -19,11 +19,12 @@ class Limiter:
         self._chance = chance
         self._waiters: dict[Ticket, asyncio.Future[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._turned_away: set[Callable[[], None]] = set()  # how to wake whoever looked in vain
 
     @property
     def waiting(self) -> int:
-        """How many calls wait to be admitted."""
-        return len(self._waiters)
+        """How many calls the limits hold back."""
+        return len(self._waiters) + len(self._turned_away)
 
     @property
     def most_in_flight(self) -> int:
@@ -77,13 +78,26 @@ class Limiter:
             raise
         return ticket
 
+    def opens_in(self, tokens: int, requests: int, wake: Callable[[], None]) -> float:
+        """Return in how many seconds a call of this size could start: 0 is now. `wake` is called once when that has changed."""
+        seconds = self._account.opens_in(tokens, requests, self._clock())
+        if seconds > 0:
+            self._turned_away.add(wake)
+        else:
+            self._turned_away.discard(wake)
+        return seconds
+
+    def start(self, tokens: int, requests: int = 1) -> Ticket:
+        """Start a call that `opens_in` has just let go; it owes one `report`."""
+        return self._account.start(tokens, requests, self._clock())
+
     def slow_seconds(self) -> float | None:
         """Return after how long a call may be asked a second time; None is never."""
         return self._account.slow_seconds()
 
     def hedge(self, slow: Ticket) -> Ticket | None:
         """Return leave to make the slow call a second time, of as many requests and tokens, or None; it owes one `report`."""
-        return self._account.hedge(slow, self._clock())
+        return None if self._turned_away else self._account.hedge(slow, self._clock())
 
     def report(self, ticket: Ticket, outcome: Outcome) -> None:
         """Say what became of an admitted call."""
@@ -102,3 +116,6 @@ class Limiter:
         seconds = self._account.wait_seconds(now)
         if seconds is not None:
             self._timer = asyncio.get_running_loop().call_later(seconds, self._admit)
+        turned_away, self._turned_away = self._turned_away, set()
+        for wake in turned_away:
+            wake()

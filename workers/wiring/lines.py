@@ -118,14 +118,22 @@ def build_line(
     firewall = build_firewall(settings, task, route, shareable)
     canaries = PLACES if firewall is not None and settings.guard.firewall == "always" else 0
     sizing = Sizing(limits, cost, lambda: allowed_by(limiter), lambda: shareable() - canaries)
-    window: Window[Entry] = Window(sizing.limits(), place_of(task))
+    calls = Calls(route, cost, limiter, clock, shared.room)
+    feeder = Feeder(
+        task.name,
+        Window[Entry](sizing.limits(), place_of(task)),
+        shared.slots,
+        max_waiting=batching.max_waiting,
+        clock=clock,
+        opens_in=calls.opens_in,
+    )
     return Line(
         task=task,
         codec=Codec(task.source),
         sizing=sizing,
-        feeder=Feeder(task.name, window, shared.slots, max_waiting=batching.max_waiting, clock=clock),
+        feeder=feeder,
         route=route,
-        calls=Calls(route, cost, limiter, clock, shared.room),
+        calls=calls,
         patience=Patience(most_seconds=settings.limits.most_seconds),
         reader=reader_of(task, route.backend.signal, settings.model.votes),
         judge=Judge(task, UserCode(loaded.reply_model, loaded.functions), calibration),

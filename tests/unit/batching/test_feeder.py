@@ -36,9 +36,10 @@ def run(scenario):
             loop.close()
 
 
-def feeder_of(clock, *, slots=1, max_items=4, linger=10.0, max_waiting=10):
+def feeder_of(clock, *, slots=1, max_items=4, linger=10.0, max_waiting=10, opens_in=lambda _load, _wake: 0.0):
     window = Window(Limits(max_items, 1_000, linger))
-    return Feeder("task", window, Slots(slots, {"task": 1.0}), max_waiting=max_waiting, clock=clock)
+    slots = Slots(slots, {"task": 1.0})
+    return Feeder("task", window, slots, max_waiting=max_waiting, clock=clock, opens_in=opens_in)
 
 
 def crowd(feeder, count, start=0):
@@ -101,6 +102,68 @@ def test_without_a_free_slot_nothing_goes_until_one_is_freed():
         feeder.add("c", 1)
         feeder.slot_freed()
         assert (await waiting).items == ("b", "c")
+
+    run(scenario)
+
+
+def test_a_batch_grows_until_its_call_may_start():
+    """The limits are asked with what it holds; what comes meanwhile goes with it, and it tells how long it was held."""
+
+    async def scenario(clock):
+        opens_at, asked = clock() + 5, []
+
+        def opens_in(load, _wake):
+            asked.append(tuple(load))
+            return max(0.0, opens_at - clock())
+
+        feeder = feeder_of(clock, max_items=4, linger=0.2, opens_in=opens_in)
+        feeder.add("a", 7)
+        waiting = asyncio.ensure_future(feeder.next())
+        await asyncio.sleep(3)
+        feeder.add("b", 5)
+        batch = await waiting
+        assert (batch.items, batch.closed_because, batch.held_seconds) == (("a", "b"), ClosedBecause.LINGER, pytest.approx(5))
+        assert asked[0] == (1, 7)
+        assert asked[-1] == (2, 12)
+
+    run(scenario)
+
+
+def test_a_batch_that_waits_for_the_end_of_a_call_looks_when_it_is_told():
+    """And at no other time: nobody knows when that will be."""
+
+    async def scenario(clock):
+        wakes = []
+
+        def opens_in(_load, wake):
+            wakes.append(wake)
+            return float("inf") if len(wakes) == 1 else 0.0
+
+        feeder = feeder_of(clock, linger=0.1, opens_in=opens_in)
+        feeder.add("a", 1)
+        waiting = asyncio.ensure_future(feeder.next())
+        await asyncio.sleep(1_000)
+        assert not waiting.done()
+        wakes[0]()
+        assert (await waiting).held_seconds == pytest.approx(1_000)
+
+    run(scenario)
+
+
+def test_a_batch_that_may_not_start_holds_no_slot():
+    """It has the next one when it may: a slot that is held by a batch that waits is one call less at once."""
+
+    async def scenario(clock):
+        opens_at = clock() + 2
+        feeder = feeder_of(clock, slots=1, max_items=1, opens_in=lambda _load, _wake: max(0.0, opens_at - clock()))
+        crowd(feeder, 2)
+        waiting = asyncio.ensure_future(feeder.next())
+        await asyncio.sleep(1)
+        feeder.slot_taken_back()  # another call, that was faster
+        await asyncio.sleep(5)
+        assert not waiting.done()
+        feeder.slot_freed()
+        assert (await waiting).items == (0,)
 
     run(scenario)
 
