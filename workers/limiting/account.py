@@ -176,8 +176,9 @@ class Account:
                 self._refused(ticket, outcome, now, chance)
             case Failed(after_seconds=seconds, allowances=allowances):
                 self._quota.told(allowances, now)
+                if self._breaker.state is BreakerState.CLOSED:  # who is down does not tell how many calls he bears
+                    self._concurrency.failed(ticket.number, self._latest)
                 self._breaker.failed(ticket.number, seconds, now, chance)
-                self._concurrency.failed(ticket.number, self._latest)
                 self._settle(ticket, ticket.tokens, now)
             case Abandoned():
                 self._settle(ticket, ticket.tokens, now)
@@ -223,18 +224,20 @@ class Account:
         return again if again.number < first.number and self._retries.wait_seconds(now) <= 0 else first
 
     def _wait_of(self, ticket: Ticket, now: float) -> float:
+        if self._in_flight >= self._concurrency.limit:
+            return float("inf")  # whatever else is in the way: the number of calls is
         limits = max(self._requests.wait_seconds(ticket.requests, now), self._tokens.wait_seconds(ticket.tokens, now))
         if limits > 0:
             self._quota.held(now)
-        others = max(
+        seconds = max(
             limits,
             self._closed_until - now,
             self._breaker.wait_seconds(now),
             self._retries.wait_seconds(now) if ticket.again else 0.0,
         )
-        if others > 0:
+        if seconds > 0:
             self._concurrency.held_otherwise()
-        return others if self._in_flight < self._concurrency.limit else float("inf")
+        return seconds
 
     def _set_pace(self, now: float) -> None:
         rates = self._quota.rates(now)

@@ -108,7 +108,7 @@ class Concurrency:
             return
         span.calls += 1
         span.tokens += tokens
-        if span.calls % _least_calls(self.limit) == 0 and now > span.began:
+        if span.calls % self._least_calls() == 0 and now > span.began:
             self._decide(span.tokens / (now - span.began))
 
     def held_otherwise(self) -> None:
@@ -179,7 +179,7 @@ class Concurrency:
         if self._before is None:
             raise RuntimeError("a trial has something to be compared with")
         limit, held = self._before
-        upward, calls, span = self.limit > limit, self._span.calls, _least_calls(self.limit)
+        upward, calls, span = self.limit > limit, self._span.calls, self._least_calls()
         if calls < 2 * span and rate >= held * _CLEARLY_WORSE:
             return  # a closer look
         kept = rate >= held * _FASTER if upward else rate >= max(held, self._best) * _AS_FAST
@@ -192,7 +192,6 @@ class Concurrency:
         self.limit = max(1, min(self._most, limit))
         self._span, self._since_full = _Span(skip=self.limit), 0
 
-
-def _least_calls(limit: int) -> int:
-    """Return over how many calls a rate is measured at least."""
-    return max(_SPAN, 2 * limit)
+    def _least_calls(self) -> int:
+        """Return over how many calls a rate is measured at least; growing by half shows sooner than a trial."""
+        return max(_SPAN // 2 if self._phase is _Phase.GROW else _SPAN, 2 * self.limit)
