@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class SignalKind(StrEnum):
@@ -64,8 +64,7 @@ class NotScored:
 Signal = Confidence | ClaimedConfidence | NotScored
 
 
-@dataclass(frozen=True, slots=True)
-class FieldResult:
+class FieldResult(NamedTuple):
     """One field's outcome. `value` None is unknown. `written` is what stood in the text, when it was extracted.
 
     `probability` is that the label is right, of a calibrated signal.

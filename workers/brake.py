@@ -36,7 +36,7 @@ class Brake:
 
     def answered(self, partition: Hashable) -> None:
         """Count an outcome that is no dead letter."""
-        counts = self._counts.setdefault(partition, _Counts())
+        counts = self._counts_of(partition)
         counts.run = 0
         self._remember(counts, dead=False)
 
@@ -44,16 +44,22 @@ class Brake:
         """Count a dead letter. Return why the line must stop before it is published, or None; once tripped it stays so."""
         if self._why is not None:
             return self._why
-        counts = self._counts.setdefault(partition, _Counts())
+        counts = self._counts_of(partition)
         counts.run += 1
         self._remember(counts, dead=True)
         if counts.run > self._limits.run:
             self._why = f"{self._limits.run} messages of {partition} in a row are dead letters"
-        elif len(counts.last) >= self._limits.window and counts.dead > self._limits.share * self._limits.window:
+        elif counts.dead > self._limits.share * self._limits.window:  # so it will be once the window is full
             self._why = f"{counts.dead} of the last {self._limits.window} messages of {partition} are dead letters"
         if self._why is not None:
             self._why += ": mend the task or the producer and restart, or raise the limits under `brake`"
         return self._why
+
+    def _counts_of(self, partition: Hashable) -> _Counts:
+        counts = self._counts.get(partition)
+        if counts is None:
+            counts = self._counts[partition] = _Counts()
+        return counts
 
     def _remember(self, counts: _Counts, *, dead: bool) -> None:
         counts.last.append(dead)

@@ -140,7 +140,10 @@ SIGNALS = (
 VALUES = (
     st.none() | st.text() | st.integers(-(2**53), 2**53) | st.fixed_dictionaries({"amount": st.text(), "currency": st.text()})
 )
-RESULTS = st.dictionaries(st.sampled_from(["intent", "amount"]), st.builds(FieldResult, VALUES, SIGNALS, st.none() | st.text()))
+RESULTS = st.dictionaries(
+    st.sampled_from(["intent", "amount"]),
+    st.builds(FieldResult, VALUES, SIGNALS, st.none() | st.text(), st.none() | st.floats(0, 1)),
+)
 REASONS = st.lists(st.builds(Reason, st.sampled_from(Doubt), st.none() | st.text(), st.text()), min_size=1).map(tuple)
 MESSAGES = st.builds(
     Message,
@@ -149,6 +152,7 @@ MESSAGES = st.builds(
     st.none() | st.binary(),
     st.none() | st.text(min_size=1),
     st.dictionaries(st.text(), st.text()),
+    context=st.none(),
 )
 
 

@@ -87,7 +87,8 @@ class OpenAIModel:
             return TryAgain(f"no connection to the model: {_cause(error)}")
         except Exception as error:  # noqa: BLE001  # the contract is to never raise, and three packages lie below
             return TryAgain(f"the call failed: {_cause(error)}")
-        result = classify(response.status_code, response.headers, response.content, self._wall_clock(), call)
+        headers = dict(response.headers.items())  # names in lower case; the package's own mapping is slow to ask
+        result = classify(response.status_code, headers, response.content, self._wall_clock(), call)
         return _heeded(result, self._endpoint.unheeded) if self._endpoint.unheeded else result
 
     async def card(self, name: str) -> ModelCard:

@@ -20,6 +20,7 @@ from schemas.promise import Promise
 from schemas.task import Task
 from schemas.values import parse_value, stands_in
 from schemas.verdict import (
+    Band,
     ClaimedConfidence,
     Confidence,
     Doubt,
@@ -33,6 +34,8 @@ from schemas.verdict import (
 from workers.judging.assurance import Assurer
 from workers.judging.checks import Rule, broken_rules, compile_rules
 from workers.judging.reading import Read
+
+_CLAIMED = {band: ClaimedConfidence(band) for band in Band}
 
 UserCheck = Callable[[dict[str, Any], str], str | None]
 
@@ -62,7 +65,7 @@ class Judge:
         """
         reasons: list[Reason] = []
         results: dict[str, FieldResult] = {}
-        claimed = ClaimedConfidence(reading.band) if reading.band is not None else None
+        claimed = _CLAIMED[reading.band] if reading.band is not None else None
         for name, task_field in self._task.fields.items():
             match task_field:
                 case LabelField() | SentimentField():
