@@ -11,6 +11,7 @@ from tests.secured import Grant, scaler_grants, worker_grants
 from tests.task_texts import TASK
 from workers.commands.bench import chart_values
 from workers.measuring.plan import Measure, Point
+from workers.setting_table import describe
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -194,3 +195,11 @@ def test_topics_beside_the_stream_are_made_and_granted():
     assert {name for name, operations in granted.items() if operations == ["Read"]} == {"in", "turns"}
     assert {name for name, operations in granted.items() if operations == ["Write"]} == {"out", "more", "dead", "look", "sums"}
     assert list(LAYERS["custom"](objects)) == []
+
+
+def test_the_key_of_audits_is_a_variable_from_its_secret():
+    """The one secret that is no file; nothing of it is in the Deployment."""
+    worker = container(render({"audit": {"choiceKeySecret": "audits"}}))
+    (found,) = [variable for variable in worker["env"] if "valueFrom" in variable]
+    assert found["valueFrom"] == {"secretKeyRef": {"name": "audits", "key": "choice-key"}}
+    assert found["name"] in {row.variable for row in describe() if row.secret}
