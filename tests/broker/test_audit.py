@@ -3,21 +3,27 @@
 import asyncio
 import json
 import uuid
+from dataclasses import replace
 
 import orjson
 import pytest
 import yaml
 
-from schemas.auditing import Resumption
+from schemas.auditing import Finding, Resumption
+from schemas.events import Claim
 from schemas.task import Task
 from tests.calibrations import calibration_of
+from tests.helpers import until_true
+from tests.unit.auditing.house import LOADED, AuditHouse, badly, truth
 from topics.connection import Connection
 from topics.kafka import KafkaLog
+from topics.provision import WantedTopic, apply, plan
 from topics.record import Committed, Outgoing, Partition, Position
-from workers.auditing.desk import notes
+from workers.auditing.desk import notes, tell
 from workers.calibrationfiles import write_calibration
 from workers.cli import main
 from workers.exits import Exit
+from workers.lifecycle import Worker, run_worker
 
 
 @pytest.fixture
@@ -100,3 +106,55 @@ def test_what_was_put_up_is_listed_submitted_reported_and_resumed(bootstrap, tmp
     assert "trusted again" in said("audit", "resume", "--because", "wrong codebook")
     assert "Nothing was found out" in said("audit", "report")
     assert isinstance(asyncio.run(told(bootstrap, task.routes.findings))[-1], Resumption)
+
+
+async def test_a_worker_follows_the_findings_of_a_real_kafka(bootstrap, tmp_path):
+    """Its labelled messages are put up in their transactions, and wrong ones that are found stop its labels while it runs."""
+    _, task = task_file(tmp_path, f"audited-{uuid.uuid4().hex[:8]}")
+    topics = [task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values()]
+    await apply(Connection(bootstrap), plan({}, [WantedTopic(topic, 1, 1) for topic in topics]))
+    log = KafkaLog(Connection(bootstrap))
+    house = AuditHouse(**{"audit.share": 1.0, "kafka.group": task.source.topic, "kafka.app": task.source.topic})
+    loaded = replace(LOADED, task=task)
+    house.model.label = badly
+    made = {task.name: await house.calibration(loaded)}
+    of_worker = KafkaLog(Connection(bootstrap))
+    worker = Worker(house.settings, [loaded], of_worker, house.model, "test", 20.0, made, look_seconds=0.1)
+    stop = asyncio.Event()
+    running = asyncio.ensure_future(run_worker(worker, stop))
+
+    async def send(first: int, count: int) -> None:
+        writer = log.writer(uuid.uuid4().hex, uuid.uuid4().hex)
+        await writer.open()
+        bodies = [orjson.dumps({"body": f"where is {number}"}) for number in range(first, first + count)]
+        place = Position.restored(Partition(task.source.topic, 0), 0)
+        await writer.commit([Outgoing(task.source.topic, None, body, ()) for body in bodies], Committed(place, ""))
+        writer.discard()
+
+    async def read(topic: str) -> list[dict]:
+        async with log.reader() as reader:
+            place = Partition(topic, 0)
+            end = (await reader.ends([place]))[place]
+            chunks = [chunk async for chunk in reader.read(Position.restored(place, 0), end)]
+        return [orjson.loads(record.value) for chunk in chunks for record in chunk.records]
+
+    async def held_back() -> bool:
+        await send(20, 1)
+        return any("promise_in_doubt" in str(event["reasons"]) for event in await read(task.routes.escalated))
+
+    try:
+        await send(0, 20)
+        await until_true(lambda: _as_many(read, task.routes.audit, 18), 30)
+        copies, labelled = await read(task.routes.audit), await read(task.routes.labelled)
+        assert [copy["source"] for copy in copies] == [event["source"] for event in labelled]
+        found = [Finding(claim=Claim(**copy["claim"]), labels={"intent": truth(copy["text"])}) for copy in copies]
+        await tell(log, task.routes.findings, uuid.uuid4().hex, found)
+        await until_true(held_back, 30)
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 30)
+        await log.close()
+
+
+async def _as_many(read, topic: str, count: int) -> bool:
+    return len(await read(topic)) >= count

@@ -69,10 +69,12 @@ class AuditHouse:
         )
         self.sent = 0
 
-    async def calibration(self) -> Calibration:
+    async def calibration(self, loaded: LoadedTask = LOADED) -> Calibration:
         """Return one that accepts what the model is highly sure of, as it was for seven in eight."""
-        route = await open_route(self.model, TASK, dialect_of(self.settings.model), Wishes(logprobs="off"), secure_draw)
-        made = calibration_of(TASK, **bound_by(LOADED, route, self.settings).model_dump(exclude={"task", "rules", "promise"}))
+        route = await open_route(self.model, loaded.task, dialect_of(self.settings.model), Wishes(logprobs="off"), secure_draw)
+        made = calibration_of(
+            loaded.task, **bound_by(loaded, route, self.settings).model_dump(exclude={"task", "rules", "promise"})
+        )
         assert made.bound.signal is SignalKind.BAND
         scores = sketch_of([0.9] * 350 + [0.6] * 50)
         return made.model_copy(update={"answered_by": ("scripted",), "scores": scores})
