@@ -248,7 +248,7 @@ class InAnyOrder(LedgerMachine):
 
 def cases(machine):
     """Return the machine's test case."""
-    machine.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+    machine.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
     return machine.TestCase
 
 

@@ -78,7 +78,7 @@ async def test_a_transaction_that_was_left_open_is_undone_before_the_next_run_lo
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_history_of_runs_doubles_or_loses_a_letter(data):
     """Any conditions, limits, lost answers, kills and late letters; then one plain run brings the rest."""
     asyncio.run(some_history(data))
