@@ -198,6 +198,22 @@ def cyclonus() -> Path:
 
 
 @cache
+def formula() -> Path:
+    """Return a program that evaluates formulas with the library that KEDA uses, at KEDA's version of it."""
+    wanted = re.search(r"github.com/expr-lang/expr (v[\d.]+)", (module(KEDA) / "go.mod").read_text())
+    if wanted is None:
+        raise ToolMissing("KEDA evaluates formulas with another library now")
+
+    def make(folder: Path) -> None:
+        shutil.copyfile(Path(__file__).with_name("formula.go"), folder / "main.go")
+        _go(["mod", "init", "formula"], folder, 60)
+        _go(["get", f"github.com/expr-lang/expr@{wanted[1]}"], folder, 300)
+        _go(["build", "-trimpath", "-o", "formula", "."], folder, BUILD_SECONDS)
+
+    return made(f"formula-{wanted[1]}", make) / "formula"
+
+
+@cache
 def strimzi_crds() -> Path:
     """Return the folder with Strimzi's definitions, which its own generator writes from its classes."""
 
@@ -259,7 +275,7 @@ def trigger_words(scaler: str) -> frozenset[str]:
     return frozenset(re.findall(r'keda:"name=(\w+),\s*order=triggerMetadata', source))
 
 
-NEEDED: tuple[Callable[[], object], ...] = (helm, promtool, definitions, cyclonedx, helm_unittest, cyclonus)
+NEEDED: tuple[Callable[[], object], ...] = (helm, promtool, definitions, cyclonedx, formula, helm_unittest, cyclonus)
 
 
 def main() -> None:
