@@ -93,17 +93,17 @@ def test_a_providers_fault_only_ever_waits_and_an_accounts_only_ever_stops(size,
 
 
 @pytest.mark.parametrize(
-    ("fault", "refusal"),
+    ("fault", "refusal", "said"),
     [
-        (TooBig("why"), Refusal.TOO_LARGE),
-        (Refused("why"), Refusal.CONTENT_REFUSED),
-        (Broken("why"), Refusal.NO_VALID_ANSWER),
+        (TooBig("why"), Refusal.TOO_LARGE, "too long for the model: why"),
+        (Refused("why"), Refusal.CONTENT_REFUSED, "why"),
+        (Broken("why"), Refusal.NO_VALID_ANSWER, "why"),
     ],
 )
-def test_a_texts_fault_halves_and_then_gives_up_the_one(fault, refusal):
+def test_a_texts_fault_halves_and_then_gives_up_the_one(fault, refusal, said):
     """Its batch mates are asked without it."""
     assert after_fault(fault, 2, 1, 0.0, PATIENCE) == Halve()
-    assert after_fault(fault, 1, 1, 0.0, PATIENCE) == GiveUp(refusal, "why")
+    assert after_fault(fault, 1, 1, 0.0, PATIENCE) == GiveUp(refusal, said)
 
 
 def test_nothing_unread_is_nothing_to_ask():

@@ -175,6 +175,9 @@ def test_a_missing_package_says_how_to_get_it(monkeypatch) -> None:
     monkeypatch.setitem(COMMANDS, "demo", COMMANDS["demo"]._replace(place="no_such_package.demo:demo"))
     with pytest.raises(UserError, match=r"needs the Python package no_such_package: pip install"):
         load_command("demo")
+    monkeypatch.setitem(COMMANDS, "discover", COMMANDS["discover"]._replace(place="no_such_package.x:discover"))
+    with pytest.raises(UserError, match=r'pip install "nanotriage\[discover\]"'):
+        load_command("discover")
     monkeypatch.setitem(COMMANDS, "demo", COMMANDS["demo"]._replace(place="workers.no_such_module:demo"))
     with pytest.raises(UserError, match="install nanotriage again"):
         load_command("demo")
