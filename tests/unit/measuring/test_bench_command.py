@@ -31,7 +31,7 @@ def bench(cwd, *arguments):
 
 def test_it_finds_the_batch_and_the_concurrency(tmp_path):
     """A model whose calls take as long for many messages as for one is best asked about many, several at once."""
-    with FakeModel("--latency-ms", "60") as fake:
+    with FakeModel("--latency-ms", "250") as fake:
         done = bench(tmp_path, "--model-url", fake.base_url, "--batch", 4, "--concurrency", 4, "--json")
         stats = fake.stats()
     assert done.returncode == 0, done.stderr
