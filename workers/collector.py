@@ -2,7 +2,7 @@
 
 What the start has made (modules, models, settings: hundreds of thousands of objects) stays for good, and a message is freed by
 its count of references as soon as its event is committed. By default both are walked again and again for cycles that are not
-there, which costs a tenth of the worker's time and some tens of milliseconds at once. Cycles are rare (errors and their
+there, which costs time, and now and then some tens of milliseconds at once. Cycles are rare (errors and their
 tracebacks) and are still found, a little later.
 """
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +25,7 @@ from tests.bench.harness import Result, prepare, run_one
 from tests.bench.regimes import BATCH, PARTITIONS, REGIMES, Regime, quick
 from tests.bench.results import markdown, ratios
 from tests.bench.roster import BENCH_PYTHON, ROOT, ROSTER, SUBJECTS, WORKER, Peer
+from tests.bench.targets import as_json, judged
 from topics.embedded import EmbeddedKafka
 
 WHOLE, PART = ROOT / "tests" / "bench" / "results", ROOT / ".nanotriage" / "bench" / "results"
@@ -40,17 +41,18 @@ def main() -> int:
     results, left_out = [], []
     deadline = time.monotonic() + options.minutes * 60
     with tempfile.TemporaryDirectory() as folder, EmbeddedKafka(Path(folder)) as kafka:
+        stages = {}
         for regime in regimes:
-            say(f"{regime.name}: {regime.says}")
-            stage = asyncio.run(prepare(kafka.bootstrap, Path(folder), regime))
-            for peer, number in turns(regime, options.peers):
-                if (why := reason(peer, regime, deadline)) is not None:
-                    left_out.append({"regime": regime.name, "peer": peer.name, "why": why})
-                    say(f"  {peer.title}: not run, {why}")
-                    continue
-                result = asyncio.run(run_one(stage, peer, number, progress(peer)))
-                say(f"\r  {peer.title}: {line(result)}")
-                results.append(result)
+            say(f"preparing {regime.name}")
+            stages[regime.name] = asyncio.run(prepare(kafka.bootstrap, Path(folder), regime))
+        for regime, peer, number in programme(regimes, options.peers):
+            if (why := reason(peer, regime, deadline)) is not None:
+                left_out.append({"regime": regime.name, "peer": peer.name, "why": why})
+                say(f"{regime.name}: {peer.title}: not run, {why}")
+                continue
+            result = asyncio.run(run_one(stages[regime.name], peer, number, progress(peer)))
+            say(f"\r{regime.name}: {peer.title}: {line(result)}")
+            results.append(result)
     whole = not options.quick and set(options.regime) == set(REGIMES) and set(options.peers) == set(ROSTER)
     write(options.out or (WHOLE if whole else PART), results, left_out, regimes)
     broken = [
@@ -86,7 +88,7 @@ def _names(known: dict[str, Any]) -> Callable[[str], list[str]]:
 
 def turns(regime: Regime, names: list[str]) -> Iterator[tuple[Peer, int]]:
     """Give the runs of a regime: the worker and the bare loop take turns, then everybody else runs once."""
-    mine = [name for name in names if regime.only is None or name in regime.only]
+    mine = [name for name in names if (regime.only is None or name in regime.only) and _plays(name, regime)]
     subjects = [ROSTER[name] for name in mine if name in SUBJECTS]
     for number in range(regime.rounds):
         for peer in subjects if number % 2 == 0 else reversed(subjects):
@@ -96,12 +98,23 @@ def turns(regime: Regime, names: list[str]) -> Iterator[tuple[Peer, int]]:
             yield ROSTER[name], 0
 
 
+def programme(regimes: Sequence[Regime], names: list[str]) -> Iterator[tuple[Regime, Peer, int]]:
+    """Give all runs: the worker's and the bare loop's of every regime first, so that time runs out for none of them."""
+    runs = [(regime, peer, number) for regime in regimes for peer, number in turns(regime, names)]
+    yield from (run for run in runs if run[1].name in SUBJECTS)
+    yield from (run for run in runs if run[1].name not in SUBJECTS)
+
+
+def _plays(name: str, regime: Regime) -> bool:
+    only = ROSTER[name].only
+    return only is None or regime.name in only
+
+
 def reason(peer: Peer, regime: Regime, deadline: float) -> str | None:
     """Return why a run cannot be, or None."""
     if (why := peer.missing()) is not None:
         return why
-    seconds = regime.subject_seconds if peer.name in SUBJECTS else regime.most_seconds
-    return "there is no time left" if time.monotonic() + _START_SECONDS + seconds > deadline else None
+    return "there is no time left" if time.monotonic() + _START_SECONDS + regime.seconds_of(peer.name) > deadline else None
 
 
 def progress(peer: Peer) -> Callable[[int, float], None]:
@@ -142,8 +155,11 @@ def say(text: str) -> None:
 def write(folder: Path, results: list[Result], left_out: list[dict[str, str]], regimes: list[Regime]) -> None:
     """Write what was found and print the tables."""
     folder.mkdir(parents=True, exist_ok=True)
+    measured = ratios(results)
+    targets = judged(measured)
     found = {
-        "ratios": ratios(results),
+        "ratios": measured,
+        "targets": as_json(targets),
         "results": results,
         "left_out": left_out,
         "settings": {"batch": BATCH, "partitions": PARTITIONS, "messages": {r.name: r.messages for r in regimes}},
@@ -151,6 +167,8 @@ def write(folder: Path, results: list[Result], left_out: list[dict[str, str]], r
     }
     (folder / "bench.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     text = "\n".join(markdown(regime.name, regime.says, results) for regime in regimes)
+    text += "\n### targets\n\n" + "\n".join(f"- {target.sentence}" for target in targets) + "\n"
+    text += "".join(f"- not run: {ROSTER[each['peer']].title} in {each['regime']}: {each['why']}\n" for each in left_out)
     (folder / "bench.md").write_text(text, encoding="utf-8")
     say(f"\n{text}\n" + "\n".join(f"{name}: {value}" for name, value in found["ratios"].items()))
     if BENCH_PYTHON.exists():

@@ -20,7 +20,7 @@ from tests.bench import topic as topics
 from tests.bench.figures import Window, ceiling, per_cpu_second, quantile, steady
 from tests.bench.peers.common import Job
 from tests.bench.regimes import BATCH, PARTITIONS, Regime
-from tests.bench.roster import SUBJECTS, WORKER, Peer
+from tests.bench.roster import WORKER, Peer
 from tests.bench.run import SESSION_SECONDS, Eyes, Trace, environment_of_peers, started, watch
 from tests.broker.workers_under_test import environment
 from tests.checker import judge, origin_of
@@ -88,7 +88,7 @@ async def run_one(stage: Stage, peer: Peer, number: int, report: Callable[[int, 
     with FakeModel(*regime.model, *regime.limits) as model:
         job = job_of(stage, task, model.base_url, (source, outs[0], run))
         settings = worker_environment(job, regime) if peer.name == WORKER else environment_of_peers(os.environ)
-        most = regime.subject_seconds if peer.name in SUBJECTS else regime.most_seconds
+        most = regime.seconds_of(peer.name)
         async with topics.Ends(stage.brokers, outs) as ends, started(peer, job, file, settings, regime.processes) as subject:
             arrivals = asyncio.ensure_future(follow(stage, source, outs)) if regime.per_second else None
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tests.bench.roster import ROSTER, SUBJECTS, WORKER
+from tests.bench.roster import PYTHON, ROSTER, SUBJECTS, WORKER
 
 Result = Mapping[str, Any]
 Column = tuple[str, Callable[[Result], str]]
@@ -101,6 +101,8 @@ def ratios(results: Sequence[Result]) -> dict[str, float | None]:
         for peer in ROSTER:
             if peer not in SUBJECTS:
                 found[f"{regime}.per_second.worker_to_{peer}"] = _ratio(results, regime, "per_second", peer)
+    beside = [ratio for peer in PYTHON if (ratio := found.get(f"cpu.per_second.worker_to_{peer}")) is not None]
+    found["cpu.per_second.worker_to_best_python"] = min(beside, default=None)
     return {name: round(value, 4) for name, value in found.items() if value is not None}
 
 

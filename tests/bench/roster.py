@@ -11,22 +11,25 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCH_PYTHON = ROOT / ".nanotriage" / "bench" / "bin" / "python"
 WORKER = "worker"
 SUBJECTS = (WORKER, "bare")  # they run on the project's own environment
+PYTHON = ("faust", "arroyo", "quix", "faststream", "bytewax")  # the frameworks as they are documented
+_QUIX_THREADS = "Quix Streams, threads of our own in its sink"
 _PARALLEL, _FLINK = "parallel-consumer.lock", "flink.lock"
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`command` takes the job's file; `missing` says why the peer cannot run here, or None."""
+    """`command` takes the job's file; `missing` says why the peer cannot run here, or None; `only` names its regimes."""
 
     name: str
     title: str
     promise: str
     command: Callable[[Path], Sequence[str]]
     missing: Callable[[], str | None] = lambda: None
+    only: tuple[str, ...] | None = None
 
 
-def _module(name: str) -> Callable[[Path], Sequence[str]]:
-    return lambda job: [str(BENCH_PYTHON), "-m", f"tests.bench.peers.{name}", str(job)]
+def _module(name: str, *words: str) -> Callable[[Path], Sequence[str]]:
+    return lambda job: [str(BENCH_PYTHON), "-m", f"tests.bench.peers.{name}", *words, str(job)]
 
 
 def _no_environment() -> str | None:
@@ -48,7 +51,8 @@ ROSTER = {
         Peer("bare", "bare loop (aiokafka)", "none (unsafe commits)", _bare),
         Peer("faust", "faust, agent with take()", "at least once", _module("faust_agent"), _no_environment),
         Peer("arroyo", "Arroyo", "at least once", _module("arroyo_steps"), _no_environment),
-        Peer("quix", "Quix Streams, batching sink", "at least once", _module("quix_sink"), _no_environment),
+        Peer("quix", "Quix Streams, batching sink", "at least once", _module("quix_sink"), _no_environment, only=("cpu",)),
+        Peer("quix-threads", _QUIX_THREADS, "at least once", _module("quix_sink", "threads"), _no_environment),
         Peer("faststream", "FastStream, batch subscribers", "at least once", _module("faststream_batches"), _no_environment),
         Peer("bytewax", "Bytewax", "at least once", _module("bytewax_flow"), _no_environment),
         Peer(

@@ -19,7 +19,7 @@ from math import ceil
 _START = 16
 _GROW, _MORE, _LESS, _CUT = 1.5, 1.25, 0.75, 0.7
 _WORTH = 0.25  # growing by half must bring an eighth
-_FASTER, _AS_FAST = 1.04, 0.95
+_FASTER, _AS_FAST = 1.04, 0.98
 _FADE = 0.99  # of the best rate, with each trial
 _SPAN = 16
 _NEARLY = 0.75

@@ -7,9 +7,10 @@ import pytest
 from tests.bench.__main__ import turns
 from tests.bench.figures import Sample, ceiling, per_cpu_second, quantile, steady
 from tests.bench.java import HERE, no_java
-from tests.bench.regimes import CPU, LOW, REGIMES, quick
+from tests.bench.regimes import CPU, LOW, RATE, REGIMES, quick
 from tests.bench.results import COLUMNS, markdown, ratios, table
 from tests.bench.roster import ROSTER
+from tests.bench.targets import judged
 from tests.bench.topic import _told, inputs
 from tests.checker import judge
 from topics.jars import read_lock
@@ -64,6 +65,20 @@ def test_a_ratio_needs_both_sides():
     assert found["cpu.per_second.worker_to_faust"] == 2
 
 
+def test_a_missed_target_is_said_with_its_number():
+    """Beside those that are met and those that this run did not measure; of the frameworks the best one counts."""
+    results = [
+        {"regime": "cpu", "peer": peer, "per_second": rate} for peer, rate in {"worker": 10, "faust": 4, "arroyo": 8}.items()
+    ]
+    said = {target.name: target.sentence for target in judged(ratios(results))}
+    assert said["cpu.per_second.worker_to_best_python"].startswith(
+        "MISSED: cpu.per_second.worker_to_best_python is 1.25, aimed at 2"
+    )
+    assert said["rate.efficiency"] == "not measured: rate.efficiency, aimed at 0.97 or more"
+    (met,) = [target for target in judged({"low.p99_seconds": 0.449}) if target.value is not None]
+    assert met.met
+
+
 @pytest.mark.parametrize("regime", REGIMES)
 def test_every_regime_has_a_table(regime):
     """A run that failed has its row and its reason."""
@@ -83,6 +98,7 @@ def test_the_worker_and_the_loop_take_turns():
         ("faust", 0),
     ]
     assert [peer.name for peer, _ in turns(LOW, ["worker", "bare", "faust"])] == ["worker"]
+    assert [peer.name for peer, _ in turns(RATE, ["quix", "quix-threads"])] == ["quix-threads"]
     assert quick(CPU).messages < CPU.messages
 
 
