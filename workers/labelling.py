@@ -94,6 +94,8 @@ class Labelling:
     def _judge(self, line: Line, part: Part, pair: Pair | None, refs: Sequence[str], answer: Answer) -> list[Part]:
         """Publish a verdict for every entry the answer can be read for; return the parts to ask again."""
         readings = line.reader.read(answer, refs)
+        if line.summed:
+            part = replace(part, entries=[e._replace(spent=e.spent.plus(answer.usage, len(refs))) for e in part.entries])
         if pair is not None:
             sound = all(_sings(canary, reading) for canary, reading in zip(pair, (readings[0], readings[-1]), strict=True))
             self._watch.canaries(line.task.name, sound=sound)
@@ -103,8 +105,6 @@ class Labelling:
         backend = line.route.backend
         by = AnsweredBy(answer.model, backend.prompt_hash, backend.schema_hash, answer.request_id, len(refs))
         tries = part.tries + 1
-        if line.summed:
-            part = replace(part, entries=[e._replace(spent=e.spent.plus(answer.usage, len(refs))) for e in part.entries])
         self._put_aside(line, part, readings)
         unread: list[Entry] = []
         for entry, reading in zip(part.entries, readings, strict=True):

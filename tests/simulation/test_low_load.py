@@ -28,7 +28,11 @@ def test_at_one_message_a_second_an_event_comes_within_150_ms_of_the_answer(part
 
 
 def test_at_a_higher_load_messages_share_calls_and_wait_little():
-    """At 200 a second the eight slots are busy: batches fill by themselves, far beyond one message a call."""
+    """At 200 a second the eight slots are busy: batches fill by themselves, far beyond one message a call.
+
+    Nobody waits for long, the least once it is found how many calls help, some hundred messages after the start.
+    """
     run = run_virtually(steady(SlowModel(), 8, 200.0, 4_000, 3, {"guard.share": 0}))
     assert len(run.calls) <= 4_000 / 4
-    assert run.percentile(0.99) <= 2 * MODEL_SECONDS + 0.4
+    assert max(run.seconds) <= 2 * MODEL_SECONDS + 1.0
+    assert sorted(run.seconds[500:])[int(0.99 * 3_500)] <= 2 * MODEL_SECONDS + 0.1

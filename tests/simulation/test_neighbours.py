@@ -38,19 +38,18 @@ class CompanyModel(ScriptedModel):
         return reply
 
 
-def wrong_among(run, last):
-    """Return the share of wrong labels among the last events."""
-    events = run.events[-last:]
+def wrong_among(run, start, end):
+    """Return the share of wrong labels among these events."""
     names = {"A": "a", "B": "b"}
-    texts = [f"text {number}" for number in range(len(run.events))][-last:]
-    return sum(e["fields"]["intent"]["value"] != names[right(t)] for e, t in zip(events, texts, strict=True)) / last
+    numbered = list(enumerate(run.events))[start:end]
+    return sum(event["fields"]["intent"]["value"] != names[right(f"text {n}")] for n, event in numbered) / len(numbered)
 
 
 def test_a_planted_neighbour_effect_brings_calls_down_until_flips_are_below_the_target():
     """At 16 a call 60 % of the labels are wrong by their company; in the end, at two, fewer than the target of 6 %."""
-    run = run_virtually(steady(CompanyModel(strength=0.04), 3, 300.0, 8_000, 2, FLAGS))
-    assert wrong_among(run, 8_000) > TARGET
-    assert wrong_among(run, 2_000) <= TARGET
+    run = run_virtually(steady(CompanyModel(strength=0.04), 3, 300.0, 6_000, 2, FLAGS))
+    assert wrong_among(run, 0, 300) > 2 * TARGET
+    assert wrong_among(run, -2_000, None) <= TARGET
     assert run.sample("nanotriage_guard_trusted_items") == 2
 
 
@@ -62,7 +61,7 @@ def test_without_an_effect_calls_stay_large_and_nothing_is_flipped():
     assert 0 < run.sample("nanotriage_guard_flip_bound", items="16") < TARGET
     assert 0 < run.sample("nanotriage_guard_place_flip_bound", place="3-4") < TARGET
     assert 0 < run.sample("nanotriage_guard_label_flip_bound", field="intent", label="a") < TARGET
-    assert wrong_among(run, 3_000) == 0
+    assert wrong_among(run, 0, None) == 0
 
 
 def test_a_model_that_errs_by_chance_alone_keeps_its_calls_large():
