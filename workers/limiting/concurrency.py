@@ -23,6 +23,7 @@ _FASTER, _AS_FAST = 1.04, 0.98
 _FADE = 0.99  # of the best rate, with each trial
 _SPAN = 16
 _NEARLY = 0.75
+_SOON_SECONDS = 0.05  # a call as quick as this waits in no queue worth shortening, which is all that fewer are for
 _FIRST_PAUSE, _LONGEST_PAUSE = 4, 64  # spans between two trials in a direction
 _CLEARLY_WORSE, _MOST_LOST = 0.85, 0.01  # of the rate held; share of the calls
 _IN_PROPORTION = 0.75  # of what growing could bring: nothing queues at the server
@@ -77,6 +78,7 @@ class Concurrency:
         self._faulty = 0.0
         self._cut_at = 0
         self._span = _Span(skip=0)
+        self._call_seconds = 0.0
         self._since_full = 0  # answers since the number was nearly reached
 
     @property
@@ -109,6 +111,7 @@ class Concurrency:
         span.calls += 1
         span.tokens += tokens
         if span.calls % self._least_calls() == 0 and now > span.began:
+            self._call_seconds = self.limit * (now - span.began) / span.calls  # by Little's law
             self._decide(span.tokens / (now - span.began))
 
     def held_otherwise(self) -> None:
@@ -167,7 +170,7 @@ class Concurrency:
         self._span = _Span(skip=0)
         self._more.left, self._less.left = self._more.left - 1, self._less.left - 1
         upward = self._more.left <= 0 and self.limit < self._most
-        if not upward and (self._less.left > 0 or self.limit == 1):
+        if not upward and (self._less.left > 0 or self.limit == 1 or self._call_seconds < _SOON_SECONDS):
             return
         mean = sum(self._held) / len(self._held)
         self._best = max(self._best * _FADE, mean)
