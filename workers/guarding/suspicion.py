@@ -18,7 +18,7 @@ from enum import StrEnum
 from schemas.message import Message
 
 _LONG = 1_500
-_WORDS = frozenset(
+_WORDS = frozenset(  # in UTF-8: bytes are translated several times faster than text
     """
     ignore ignores ignored ignoring ignorier ignoriere ignorieren ignorez ignora disregard disregarding forget forgets overrule
     override overrides overriding bypass bypassing neglect neglecting vergiss vergessen vergesst vergesse olvida olvide olvidar
@@ -33,9 +33,9 @@ _WORDS = frozenset(
     kennzeichne kennzeichnen markiere markieren bewerte bewerten stufe beantworte nachrichten texte einträge anfragen marca
     etiqueta clasifica mensajes textos classe marque étiquette demandes
     respond reply output print repeat say sag sage stop verbatim translate
-    """.split()  # noqa: SIM905  # 170 pairs of quotes would say no more
+    """.encode().split()
 )
-_APART = str.maketrans(dict.fromkeys("\t\n\r.,;:!?()[]'\"*_-/\\", " "))
+_APART = bytes.maketrans(b"\t\n\r.,;:!?()[]'\"*_-/\\", b" " * 20)
 _SIGNS = ("{", "<", "`", "==", "--", '":')
 
 
@@ -89,7 +89,8 @@ _SUSPICIOUS = re.compile(
     rf"|\b(?:{_DROP})\b|```|\{{|={{3,}}|-{{3,}}|\bassistant\b|\bassignments?\b"
 )
 _UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
-_RUN = re.compile(r"\S{60,}")
+_RUN_LENGTH = 60
+_RUN = re.compile(rf"\S{{{_RUN_LENGTH}}}")
 
 
 def suspicion(text: str) -> Suspicion | None:
@@ -97,14 +98,26 @@ def suspicion(text: str) -> Suspicion | None:
     if not text.isascii() and _UNSEEN.search(text):
         return Suspicion.HOSTILE
     lowered = text.lower()
-    if not _WORDS.isdisjoint(lowered.translate(_APART).split()) or any(sign in text for sign in _SIGNS):
+    words = lowered.encode("utf-8", "surrogatepass").translate(_APART).split()
+    if not _WORDS.isdisjoint(words) or any(sign in text for sign in _SIGNS):
         if _HOSTILE.search(lowered):
             return Suspicion.HOSTILE
         if _SUSPICIOUS.search(lowered):
             return Suspicion.SUSPICIOUS
-    if len(text) > _LONG or _RUN.search(text):
+    if len(text) > _LONG or (_lacks_spaces(text) and _RUN.search(text)):
         return Suspicion.SUSPICIOUS
     return None
+
+
+def _lacks_spaces(text: str) -> bool:
+    """Return whether so many characters follow one another without a space; looks at one in sixty of an ordinary text."""
+    end = _RUN_LENGTH
+    while end <= len(text):
+        space = text.rfind(" ", end - _RUN_LENGTH, end)
+        if space < 0:
+            return True
+        end = space + 1 + _RUN_LENGTH
+    return False
 
 
 def of_message(message: Message) -> Suspicion | None:
