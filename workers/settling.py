@@ -116,7 +116,8 @@ class Settling:
         if not self._source.settle(owed.receipt, [event, *beside]):
             return False
         self._watch.verdict(line.task.name, verdict, owed.record, self._clocks.wall())
-        self._watch.promises.put_up(line.task.name, sum(one.topic == line.task.routes.audit for one in beside))
+        if beside:
+            self._watch.promises.put_up(line.task.name, sum(one.topic == line.task.routes.audit for one in beside))
         return True
 
     def _note(self, line: Line, owed: Arrival | Entry, verdict: Verdict) -> Note:

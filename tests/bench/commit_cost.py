@@ -19,7 +19,7 @@ import orjson
 import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from tests.helpers import until
+from tests.helpers import until, until_true
 from topics.connection import Connection
 from topics.embedded import EmbeddedKafka
 from topics.kafka import KafkaLog
@@ -62,6 +62,8 @@ async def measure(kafka: EmbeddedKafka, mode: str, lanes: int, seconds: float) -
     await admin.close()
     log, waiting, holder = KafkaLog(Connection(kafka.bootstrap)), Waiting(), Holder()
     rules = LaneRules(name, "bench", Order.NONE, lambda event: event, delivery=MODES[mode], commit_seconds=COMMIT_SECONDS)
+    for topic in (f"{name}.in", f"{name}.out"):
+        await until_true(lambda topic=topic: log.partitions(topic), 30)
     intake = log.intake(name)
     await intake.start([f"{name}.in"], holder)
     made = [Lane(log, p, epoch=1, rules=rules, tell=waiting.tell, clock=time.monotonic) for p in holder.owned]

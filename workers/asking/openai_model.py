@@ -119,6 +119,10 @@ class _Http(openai.DefaultAioHttpClient):
             encoding = response.headers.get("content-encoding", "").lower()
             if encoding not in _ENCODINGS:
                 raise _UnreadableError(f"the answer is packed with {encoding[:20]}, which was not asked for")
+            length = response.headers.get("content-length", "")
+            if not encoding and length.isascii() and length.isdigit() and int(length) <= MOST_BYTES:
+                await response.aread()  # HTTP ends such a body there: the usual case, and the cheap one
+                return response
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
