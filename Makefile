@@ -30,7 +30,7 @@ test: $(READY) ## everything CI runs: check, simulation, packaging, broker, depl
 	@set -e; for part in check simulation packaging broker deploy; do \
 	  started=$$(date +%s); $(MAKE) --no-print-directory $$part; echo "=== $$part: $$(($$(date +%s) - started)) s"; done
 
-check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no broker, about a minute
+check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no broker, a few minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
