@@ -222,7 +222,8 @@ async def test_a_stop_publishes_what_was_asked(bootstrap, tmp_path):
     """SIGTERM with calls under way: no new messages, the answers are awaited and committed, exit code 0; an heir does the rest."""
     stage = await set_stage(bootstrap, tmp_path, 3)
     await stage.send(tickets(1_000, keys=50))
-    with FakeModel("--latency-ms", "300") as model, Crew(stage, worker_settings(stage, model.base_url, **PACE), 1) as crew:
+    once = {**PACE, "guard__share": 0, "limits__hedge_share": 0}  # nothing is asked twice on purpose
+    with FakeModel("--latency-ms", "300") as model, Crew(stage, worker_settings(stage, model.base_url, **once), 1) as crew:
         await stage.until_progress(20, 60)
         assert crew.stop() == [Exit.OK]
         asked = {text for text in model.stats(texts=True)["texts"] if text.startswith("please cancel")}
