@@ -51,12 +51,12 @@ class Settling:
     ) -> None:
         """Publish a verdict that rests on an answer, and what its audit puts beside it."""
         auditing = line.auditing
+        if auditing is not None:
+            verdict = auditing.pass_on(verdict)
+        event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
         if auditing is None:
-            event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
             self.publish(line, entry, verdict, event)
         else:
-            verdict = auditing.pass_on(verdict)
-            event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
             notes = auditing.untold()
             if self.publish(line, entry, verdict, event, auditing.copies(verdict, entry.message, event) + notes) and notes:
                 auditing.monitor.told()

@@ -20,7 +20,7 @@ from workers.auditing.report import report_json, report_rows, sentence
 from workers.auditing.standing import Standing
 from workers.calibrationfiles import read_calibration
 from workers.commands.progress import progress
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TaskOption, flags_of
 from workers.commands.table import print_json, print_table
 from workers.deadletters.display import printable
 from workers.exits import Exit, UserError
@@ -34,8 +34,6 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 LIST_ROWS = 100
 _TEXT = 60
-
-TaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="A shipped task or a task file.")]
 
 
 @app.command("list")

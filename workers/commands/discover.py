@@ -1,17 +1,14 @@
 """`nanotriage discover`: what escalated messages have in common, as candidates for new labels."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from schemas.verdict import Doubt
 from topics.log import Log
+from workers.commands.progress import progress
 from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
 from workers.commands.table import print_table
 from workers.deadletters.display import printable, safe_json
@@ -59,9 +56,8 @@ def discover(
     if input_ is not None:
         _read(input_, gathered)
     else:
-        flags = flags_of(assignments or ())
-        kafka = load_settings(flags if brokers is None else {**flags, "kafka.brokers": brokers}, config).kafka
-        asyncio.run(listen(kafka_log(kafka), gathered))
+        settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+        asyncio.run(listen(kafka_log(settings.kafka), gathered))
     found = _candidates(gathered, kind, least, examples)
     if as_json:
         print(safe_json(_json(gathered, kind, found)))
@@ -84,7 +80,7 @@ def _vectors(texts: list[str], kind: Kind) -> Vectors:
     if kind is Kind.WORDS:
         return by_words(texts)
     embedder = local_embedder(ModelOptions(data=DATA).models_folder)
-    with _progress("embedding", len(texts)) as bar:
+    with progress("embedding", len(texts)) as bar:
         return by_model(embedder, texts, lambda done: bar.update(bar.task_ids[0], completed=done))
 
 
@@ -102,7 +98,7 @@ async def listen(log: Log, gathered: Gathered) -> None:
     """Gather from the task's escalation topic as it ends now, and close the log. Raises topics.errors.LogError."""
     try:
         async with log.reader() as reader:
-            with _progress("reading", None) as bar:
+            with progress("reading", None) as bar:
                 topics = [gathered.task.routes.escalated]
                 await fill(
                     log, reader, topics, gathered, lambda done, total: bar.update(bar.task_ids[0], completed=done, total=total)
@@ -134,13 +130,3 @@ def _show(gathered: Gathered, kind: Kind, found: list[Candidate]) -> None:
         print(f"{gathered.aliens} records are no escalations of {gathered.task.name}.")
     if not found:
         print("Fewer messages make a cluster with a smaller --least; --max and --reason let more messages in.")
-
-
-@contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Progress]:
-    """Show how far it is, on a terminal only."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        progress.add_task(what, total=total)
-        yield progress

@@ -17,7 +17,7 @@ from topics.kafka import KafkaLog
 from topics.reading import Reader
 from topics.record import Partition
 from workers.commands.progress import progress
-from workers.commands.settings import ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import ConfigOption, JsonOption, SetOption, TaskOption, TasksOption, flags_of
 from workers.commands.table import print_table
 from workers.deadletters.display import printable, record_json, record_lines, safe_json
 from workers.deadletters.listing import ROW_HEADS, SUM_HEADS, Listing
@@ -43,8 +43,6 @@ _WORDS = {
     Outcome.TOO_LARGE: "too large for the source topic",
 }
 
-TaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="A shipped task or a task file.")]
-TasksOption = Annotated[list[str], typer.Option("--task", metavar="TASK", help="A shipped task or a task file. Repeat it.")]
 BrokersOption = Annotated[str | None, typer.Option("--brokers", help="host:port, comma separated.")]
 WhereOption = Annotated[
     list[str] | None,
@@ -233,8 +231,7 @@ def _task(reference: str) -> Task:
 
 
 def _kafka(brokers: str | None, config: Path | None, assignments: Sequence[str] | None) -> KafkaSettings:
-    flags = flags_of(assignments or ())
-    return load_settings(flags if brokers is None else {**flags, "kafka.brokers": brokers}, config).kafka
+    return load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config).kafka
 
 
 def _now_ms() -> int:

@@ -12,7 +12,7 @@ from topics.commit_map import UnknownMap, decode, encode
 from topics.lane_facts import transactional_id
 from topics.log import Log
 from topics.record import Committed, Partition
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TasksOption, flags_of
 from workers.commands.table import print_json, print_table
 from workers.exits import Exit, UserError
 from workers.settings import load_settings
@@ -21,8 +21,6 @@ from workers.wiring.kafka import kafka_log
 
 app = typer.Typer(no_args_is_help=True)
 T = TypeVar("T")
-
-TaskOption = Annotated[list[str], typer.Option("--task", metavar="TASK", help="A shipped task or a task file. Repeat it.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class Standing:
 
 @app.command("list")
 def list_command(
-    task: TaskOption,
+    task: TasksOption,
     brokers: BrokersOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,

@@ -16,6 +16,8 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set one setting, such as kafka.group=mine. Repeat it.")
 ]
+TaskOption = Annotated[str, typer.Option("--task", metavar="TASK", help="A shipped task or a task file.")]
+TasksOption = Annotated[list[str], typer.Option("--task", metavar="TASK", help="A shipped task or a task file. Repeat it.")]
 BrokersOption = Annotated[str | None, typer.Option("--brokers", help="host:port, comma separated; sets kafka.brokers.")]
 ModelUrlOption = Annotated[
     str | None, typer.Option("--model-url", help="Base URL of the OpenAI-compatible endpoint; sets model.base_url.")

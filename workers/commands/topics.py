@@ -13,7 +13,7 @@ from schemas.routes import LabelRoutes
 from schemas.task import Task
 from topics import provision
 from topics.provision import Create, Differs, Fine, Grow, LogTopic, Plan, Row, WantedTopic
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TasksOption, flags_of
 from workers.commands.table import print_json, print_table
 from workers.exits import Exit
 from workers.setting_sections import Settings
@@ -29,7 +29,6 @@ SAFE_REPLICAS = 3
 _ROLLUPS_MS = 7 * 24 * 3_600_000
 _REQUEST_MS = 7 * 24 * 3_600_000  # an application that was away for a week does not learn what to forget
 
-TaskOption = Annotated[list[str], typer.Option("--task", metavar="TASK", help="A shipped task or a task file. Repeat it.")]
 PartitionsOption = Annotated[
     int | None,
     typer.Option(min=1, help=f"Partitions [default: {NEW_PARTITIONS} for a new topic; an existing one keeps its own]."),
@@ -70,7 +69,7 @@ class Line:
 
 @app.command("plan")
 def plan_command(
-    task: TaskOption,
+    task: TasksOption,
     partitions: PartitionsOption = None,
     replication: ReplicationOption = None,
     brokers: BrokersOption = None,
@@ -88,7 +87,7 @@ def plan_command(
 
 @app.command("apply")
 def apply_command(
-    task: TaskOption,
+    task: TasksOption,
     partitions: PartitionsOption = None,
     replication: ReplicationOption = None,
     brokers: BrokersOption = None,

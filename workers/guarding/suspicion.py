@@ -40,7 +40,7 @@ _SIGNS = ("{", "<", "`", "==", "--", '":')
 
 
 class Suspicion(StrEnum):
-    """How a text is to be treated. A metric label."""
+    """How a text is to be treated, worst first. A metric label."""
 
     HOSTILE = "hostile"
     SUSPICIOUS = "suspicious"
@@ -125,10 +125,4 @@ def of_message(message: Message) -> Suspicion | None:
     if message.context is None:
         return suspicion(message.text)
     found = {suspicion(text) for text in (message.text, *(said.text for said in message.context.turns))}
-    return (
-        Suspicion.HOSTILE
-        if Suspicion.HOSTILE in found
-        else Suspicion.SUSPICIOUS
-        if len(found) > 1 or None not in found
-        else None
-    )
+    return next((worst for worst in Suspicion if worst in found), None)
