@@ -1,4 +1,4 @@
-"""The README cannot lie: its tables are generated, its task loads, its example event is valid, its commands exist."""
+"""README and reference cannot lie: tables are generated, the task loads, the example event is valid, the commands exist."""
 
 import os
 import re
@@ -15,8 +15,8 @@ from workers.setting_table import settings_markdown
 from workers.taskfiles import load_task
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "README.md"
-README = PAGE.read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = ROOT / "REFERENCE.md"
 
 
 def blocks(language):
@@ -28,9 +28,9 @@ def test_the_tables_are_those_of_the_code(name, rendered):
     """`make golden` rewrites the tables; here they must be what the code says."""
     between = re.compile(rf"(<!-- {name} -->\n)(.*?)(<!-- /{name} -->)", re.DOTALL)
     if os.environ.get("NANOTRIAGE_GOLDEN") == "write":
-        text = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(between.sub(lambda m: f"{m[1]}{rendered().strip()}\n{m[3]}", text), encoding="utf-8")
-    found = between.search(PAGE.read_text(encoding="utf-8"))
+        text = REFERENCE.read_text(encoding="utf-8")
+        REFERENCE.write_text(between.sub(lambda m: f"{m[1]}{rendered().strip()}\n{m[3]}", text), encoding="utf-8")
+    found = between.search(REFERENCE.read_text(encoding="utf-8"))
     assert found is not None
     assert found[2].strip() == rendered().strip(), "run `make golden` if this change is meant"
 
