@@ -37,7 +37,8 @@ def wanted(triggers, **scaling):
     [
         ({"lag_0": 40_000, "lag_1": 0, "budget": 150}, 3),  # 333 a second would drain it; 150 are fed
         ({"lag_0": 4_000, "lag_1": 4_000, "budget": 150}, 2),  # both topics count; the quota does not bind
-        ({"lag_0": 40_000, "lag_1": 0, "budget": 0}, 7),  # no budget known yet: by lag
+        ({"lag_0": 40_000, "lag_1": 0, "budget": 0}, 1),  # nothing is known yet: one worker finds it out
+        ({"lag_0": 40_000, "lag_1": 0, "budget": 1e9}, 7),  # known to have no limit: by lag
         ({"lag_0": 40_000, "lag_1": 0}, 7),  # Prometheus away: by lag
         ({"lag_0": 40_000, "lag_1": 0, "budget": None}, 7),
         ({"lag_0": 10_000_000, "lag_1": 0}, 24),  # never more than partitions
@@ -45,8 +46,15 @@ def wanted(triggers, **scaling):
     ],
 )
 def test_lag_and_budget_whichever_asks_for_less(triggers, workers):
-    """ceil(min(lag / drain time, budget) / messages a second of a worker), and lag alone without a budget."""
+    """ceil(min(lag / drain time, budget) / messages a second of a worker), and lag alone without Prometheus."""
     assert wanted(triggers) == (workers, True)
+
+
+def test_a_rate_need_not_be_whole():
+    """What `bench --pod` measures has a fraction; KEDA takes a fallback for invalid whose target has one."""
+    assert wanted({"lag_0": 4_000, "lag_1": 0, "budget": 150}, messagesPerSecondPerPod=12.5) == (3, True)
+    spec = one(render({"scaling": SPEC | {"messagesPerSecondPerPod": 12.5}}), "ScaledObject")["spec"]
+    assert int(spec["advanced"]["scalingModifiers"]["target"]) > 0
 
 
 def test_nothing_to_do_wakes_nobody():
