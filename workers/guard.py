@@ -51,7 +51,7 @@ class Guard:
                 pairs = zip(asked, answers, strict=True)
                 known = [canary for canary, labels in pairs if labels is not None and canary.sings(labels)]
                 firewall.canaries.learnt(known)
-                self._watch.canaries_known(self._line.task.name, len(known), ready=firewall.canaries.ready)
+                self._watch.guard.canaries_known(self._line.task.name, len(known), ready=firewall.canaries.ready)
 
     async def _work(self, invariance: Invariance) -> None:
         while True:
@@ -75,19 +75,20 @@ class Guard:
         outcome = judged(sample.labels, alone, again)
         trust.compared(sample.items, outcome.score)
         task = self._line.task.name
-        self._watch.compared(task, "alone", outcome, sample.place)
-        self._watch.flips(task, trust)
-        self._watch.place_bound(task, sample.place, self._places.add(band_of(sample.place), outcome.score))
+        self._watch.guard.compared(task, "alone", outcome, sample.place)
+        self._watch.guard.flips(task, trust)
+        self._watch.guard.place_bound(task, sample.place, self._places.add(band_of(sample.place), outcome.score))
         for field, label in sample.labels.items():
             flipped = outcome is Outcome.FLIPPED and alone[field] != label
-            self._watch.compared_label(task, field, label, self._labels.add((field, label), int(flipped)), flipped=flipped)
+            bound = self._labels.add((field, label), int(flipped))
+            self._watch.guard.compared_label(task, field, label, bound, flipped=flipped)
 
     async def _shuffled(self, sample: Shuffled) -> None:
         answers = await self._ask(sample.messages)
         for before, place, now in zip(sample.labels, sample.places, answers, strict=True):
             if now is not None:
                 outcome = Outcome.SAME if now == before else Outcome.FLIPPED
-                self._watch.compared(self._line.task.name, "shuffled", outcome, place)
+                self._watch.guard.compared(self._line.task.name, "shuffled", outcome, place)
 
     async def _ask(self, messages: Sequence[Message]) -> list[Labels | None]:
         """Return the labels of each message; None where there is no answer, or none that can be read."""

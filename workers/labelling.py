@@ -88,7 +88,7 @@ class Labelling:
         if len(groups) > 1 and not line.firewall.canaries.asked:
             line.canaries_wanted.set()
         for why in isolated:
-            self._watch.isolated(line.task.name, why)
+            self._watch.guard.isolated(line.task.name, why)
         return [Part(group) for group in groups]
 
     def _judge(self, line: Line, part: Part, pair: Pair | None, refs: Sequence[str], answer: Answer) -> list[Part]:
@@ -98,7 +98,7 @@ class Labelling:
             part = replace(part, entries=[e._replace(spent=e.spent.plus(answer.usage, len(refs))) for e in part.entries])
         if pair is not None:
             sound = all(_sings(canary, reading) for canary, reading in zip(pair, (readings[0], readings[-1]), strict=True))
-            self._watch.canaries(line.task.name, sound=sound)
+            self._watch.guard.canaries(line.task.name, sound=sound)
             if not sound:  # an answer is void for whoever shares it
                 return [Part([entry], part.tries) for entry in part.entries]
             readings = readings[1:-1]

@@ -1,9 +1,8 @@
 """Watching: the pipeline's facts as metrics and log lines. No message text, key or header is ever among them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, assert_never
+from typing import assert_never
 
-from schemas.fields import UNKNOWN
 from schemas.verdict import Confidence, Escalated, Labelled, Rejected, Verdict
 from topics.lane_facts import Committing, LaneFact, LaneState, StateChange
 from topics.record import Partition, Record
@@ -11,9 +10,6 @@ from topics.source import Standing
 from workers.asking.model import Answer, Barred, Broken, Fault, Refused, TooBig, TryAgain, Usage
 from workers.batching.window import Batch
 from workers.calls import Asked
-from workers.guarding.sampling import Outcome, band_of
-from workers.guarding.suspicion import Suspicion
-from workers.guarding.trust import Trust
 from workers.health import Readiness
 from workers.limiting.breaker import BreakerState
 from workers.limiting.limiter import Limiter
@@ -21,6 +17,7 @@ from workers.line import Entry, Line
 from workers.logs import bind
 from workers.metrics import CallOutcome, Metrics, PartitionMetrics
 from workers.setting_model import Price
+from workers.watch_guard import GuardWatch
 from workers.watch_promises import PromiseWatch
 
 _LOG = bind("nanotriage.pipeline")
@@ -39,8 +36,9 @@ class Watch:
         self._readiness = readiness
         self._troubles: dict[str, str] = {}
         self.promises = PromiseWatch(metrics, readiness)
+        self.guard = GuardWatch(self._tasks)
         self._faulty: dict[str, str] = {}
-        self._trusted: dict[str, int] = {}
+        self._barred: set[str] = set()
 
     def lane(self, fact: LaneFact) -> None:
         match fact:
@@ -61,7 +59,7 @@ class Watch:
             self._limits(limiter)
         for line in lines.values():
             if line.invariance is not None:
-                self._trusted_items(line.task.name, line.invariance.trust)
+                self.guard.trusts(line.task.name, line.invariance.trust)
             metrics = self._tasks[line.task.name]
             metrics.batch_size.set(line.feeder.max_items)
             if line.recall is not None:
@@ -109,43 +107,6 @@ class Watch:
         elif not isinstance(result, Barred):
             _LOG.warning("model_call_failed", task=task, outcome=_outcome(result), why=result.why)
 
-    def compared(self, task: str, how: Literal["alone", "shuffled"], outcome: Outcome, place: int) -> None:
-        """Count a message that was asked again; `place` counts from 0."""
-        self._tasks[task].guard.compared(how, outcome.value, band_of(place))
-
-    def compared_label(self, task: str, field: str, label: str | None, bound: float, *, flipped: bool) -> None:
-        """Count a label of a message that was asked again alone; `bound` is what the rate of its flips does not exceed."""
-        self._tasks[task].guard.label(field, label or UNKNOWN, bound, flipped=flipped)
-
-    def place_bound(self, task: str, place: int, bound: float) -> None:
-        """Say what the rate of flips does not exceed at places like this one, counted from 0."""
-        self._tasks[task].guard.place_bound(band_of(place), bound)
-
-    def isolated(self, task: str, why: Suspicion) -> None:
-        """Count a message that shares no call because of its text."""
-        self._tasks[task].guard.isolated(why.value)
-
-    def canaries(self, task: str, *, sound: bool) -> None:
-        """Count an answered call in which canaries stood."""
-        self._tasks[task].guard.canaries("kept" if sound else "void")
-        if not sound:
-            _LOG.warning(
-                "answer_void", task=task, why="a canary has a wrong answer", next="everybody in it is asked about alone"
-            )
-
-    def canaries_known(self, task: str, count: int, *, ready: bool) -> None:
-        """Say whether there are canaries."""
-        if ready:
-            _LOG.info("canaries_ready", task=task, count=count)
-        else:
-            why = "the model answers too few of the label descriptions with their label"
-            _LOG.warning("no_canaries", task=task, why=why, next="suspicious messages are asked about alone")
-
-    def flips(self, task: str, trust: Trust) -> None:
-        """Say what is known of how labels depend on the company."""
-        for size in trust.known():
-            self._tasks[task].guard.flips(size.items, size.rate, size.bound)
-
     def contexts(self, task: str, entries: Sequence[Entry]) -> None:
         """Count the messages of a first call, by whether it says what was said before them."""
         known = sum(entry.message.context is not None for entry in entries)
@@ -185,26 +146,15 @@ class Watch:
 
     def barred(self, task: str, why: str) -> None:
         self._trouble(f"task {task}", f"task {task}: intake stopped: {why}")
+        self._barred.add(task)
         self._metrics.intake_stopped.labels("model").set(1)
         _LOG.error("intake_stopped", task=task, why=why, next="nothing is lost; the model is asked again every so often")
 
     def unbarred(self, task: str) -> None:
         self._over(f"task {task}")
-        self._metrics.intake_stopped.labels("model").set(0)
+        self._barred.discard(task)
+        self._metrics.intake_stopped.labels("model").set(float(bool(self._barred)))
         _LOG.info("intake_resumed", task=task)
-
-    def _trusted_items(self, task: str, trust: Trust) -> None:
-        before = self._trusted.get(task)
-        if before == trust.items:
-            return
-        self._trusted[task] = trust.items
-        self._tasks[task].guard.trusted(trust.items)
-        if before is None:
-            return
-        if trust.items < before:
-            _LOG.warning("batches_smaller", task=task, items=trust.items, why="labels depend on the messages in the same call")
-        else:
-            _LOG.info("batches_larger", task=task, items=trust.items, why="labels do not depend on the company by now")
 
     def _limits(self, limiter: Limiter) -> None:
         self._metrics.calls_waiting.set(limiter.waiting)

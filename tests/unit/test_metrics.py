@@ -88,6 +88,19 @@ def test_tokens_that_nobody_counted_cost_an_unknown_amount() -> None:
     assert exposed(metrics)["nanotriage_model_cost_dollars_total", (("task", "t"),)] == 1.0
 
 
+def test_the_intake_counts_as_stopped_until_every_task_may_go_on() -> None:
+    """One task's model is back, the other's is not."""
+    metrics = Metrics("1")
+    watch = Watch(metrics, ["a", "b"], None, Readiness())
+    stopped = []
+    for task in ("a", "b"):
+        watch.barred(task, "no quota")
+    for task in ("a", "b"):
+        watch.unbarred(task)
+        stopped.append(exposed(metrics)["nanotriage_intake_stopped", (("reason", "model"),)])
+    assert stopped == [1.0, 0.0]
+
+
 @given(st.lists(st.sampled_from(["opening", "open", "replacing", "forget"])))
 def test_a_lane_is_in_one_state_or_in_none(states) -> None:
     """Whatever states it went through."""
