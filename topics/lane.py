@@ -57,7 +57,7 @@ class Lane:
         self._writer: Writer | None = None
         self._dirty = asyncio.Event()
         self._closing = asyncio.Event()
-        self._cadence = Cadence(rules.commit_seconds)
+        self._cadence = Cadence(rules.commit_seconds, rules.idle_seconds)
         self._draining = False
         self._told: StateChange | None = None
         self._summary_fits = True
@@ -81,6 +81,11 @@ class Lane:
             return False
         self._dirty.set()
         return True
+
+    def reached(self, position: Position) -> None:
+        """Hear that every record below was received. An idle lane commits it: else what is no record would stay its lag."""
+        if self.ledger is not None and self._cadence.idle(self._clock()) and self.ledger.reach(position):
+            self._dirty.set()
 
     @property
     def room(self) -> int:

@@ -46,6 +46,7 @@ class LaneRules:
     shrink: Callable[[Outgoing], Outgoing]
     delivery: Delivery = ExactlyOnce()
     commit_seconds: float = 0.2
+    idle_seconds: float = 5.0  # so long after its last commit a lane that owes nothing commits how far it has read
     burst_records: int = 2_000
     summarise: Callable[[Partition, Sequence[object]], Sequence[Outgoing]] | None = None  # one more record for each commit
     retry_seconds: float = 0.5

@@ -7,7 +7,8 @@ receipt, `settle` pays it with the events to publish. The ledger answers two que
    records of its Kafka key (a record without a key waits for nobody). In mode `partition`, only after all earlier records.
 2. *What may be committed with it?* The position is the lowest offset still owed, never derived from what was merely seen
    (that loses records: Parallel Consumer #826); published offsets above it go into the commit map (`topics.commit_map`).
-   Offsets that never arrive (compaction, transaction markers, aborted records) are nobody's debt.
+   Offsets that never arrive (compaction, transaction markers, aborted records) are nobody's debt; `reach` tells of those
+   that no received record follows.
 
 `take` cuts one burst, the events of one transaction together with the position and map that are true once it is
 committed; `committed` or `reconcile` must answer it before the next. Pure and synchronous, owned by one task, so no lock.
@@ -102,6 +103,16 @@ class Ledger:
         self._owed[offset] = line
         self._arrivals.append(offset)
         return Receipt(self.partition, offset, self.epoch)
+
+    def reach(self, position: Position) -> bool:
+        """Take over that no record below the position is still to come; return whether more can be committed now.
+
+        Nothing happens while a record is owed: its commit comes first.
+        """
+        if self._owed or position.offset <= self._next:
+            return False
+        self._next = position.offset
+        return True
 
     def settle(self, receipt: Receipt, events: Sequence[Outgoing]) -> bool:
         """Pay a debt. False for a receipt of another assignment, or one already paid: nothing happens."""

@@ -44,6 +44,13 @@ class Intake(Protocol):
     def seek(self, position: Position) -> None:
         """Read the partition from here on. Ignored when the partition is no longer ours."""
 
+    def reached(self, partition: Partition) -> Position | None:
+        """Return up to where polls have returned every record of the partition, or None before it was sought.
+
+        It lies beyond the last record's place where something follows that is no record: a transaction's marker, records
+        of an aborted one, a gap that compaction left.
+        """
+
     def end_offset(self, partition: Partition) -> int | None:
         """Return the last known end of the partition, or None before the first fetch; for lag."""
 

@@ -86,7 +86,10 @@ class Source:
         # A lane may overshoot its room by one poll: `Ledger.take` never leaves the window, whatever was received.
         most = min([self._max_poll_records, *(room[p.topic] for p in wanted)])
         arrivals = []
-        for record in await self._intake.poll(wanted, most, wait_seconds):
+        records = await self._intake.poll(wanted, most, wait_seconds)
+        if not records:
+            self._tell_reached(wanted)
+        for record in records:
             lane = self._lanes.get(record.partition)
             if lane is None or lane.ledger is None:
                 continue  # revoked while polling: the next owner reads it
@@ -158,6 +161,13 @@ class Source:
                 lane.stop_receiving()
             self._lanes[partition] = lane
             self._tasks[partition] = asyncio.ensure_future(lane.run(self._activating, self._intake))
+
+    def _tell_reached(self, partitions: Collection[Partition]) -> None:
+        """Tell the lanes how far they were read. Right after a poll: what it returned must have been received before."""
+        for partition in partitions:
+            lane, position = self._lanes.get(partition), self._intake.reached(partition)
+            if lane is not None and position is not None:
+                lane.reached(position)
 
     def _answered_before(self, lane: Lane, record: Record, receipt: Receipt) -> bool:
         crc = zlib.crc32(record.value or b"")

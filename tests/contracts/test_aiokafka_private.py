@@ -11,6 +11,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.partitioner import murmur2 as their_murmur2
 from aiokafka.producer.message_accumulator import MessageBatch
@@ -210,6 +211,20 @@ def test_coordinator_generation():
     assert "self.generation = OffsetCommitRequest.DEFAULT_GENERATION_ID" in source
     assert "self.member_id = JoinGroupRequest.UNKNOWN_MEMBER_ID" in source
     assert OffsetCommitRequest.DEFAULT_GENERATION_ID == -1
+
+
+async def test_positions_by_partition():
+    """`subscription.assignment.state_value` has a partition's position, without a wait; getmany moves it past markers too."""
+    state = SubscriptionState()
+    state.subscribe({"t"}, None)
+    assert state.subscription.assignment is None
+    state.assign_from_subscribed({TopicPartition("t", 0)})
+    place = state.subscription.assignment.state_value(TopicPartition("t", 0))
+    assert not place.has_valid_position
+    place.seek(7)
+    assert place.has_valid_position
+    assert place.position == 7
+    assert state.subscription.assignment.state_value(TopicPartition("t", 1)) is None
 
 
 def test_static_members():

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tests.contracts.log_suite import Member, new_name, seek_all, until_owned, values
+from tests.contracts.log_suite import Member, at, new_name, seek_all, until_owned, values
 from topics.errors import LogRefused
-from topics.record import Partition, Position
+from topics.record import Outgoing, Partition, Position
 
 GROUP_WAIT = 20
 
@@ -92,6 +92,33 @@ async def test_wanting_nothing_returns_nothing_and_keeps_the_membership(bench, j
     assert values(await member.take(1)) == [b"v"]
 
 
+async def test_how_far_was_read_never_passes_a_record_and_ends_at_the_end(bench, join, open_writer):
+    """Behind markers and aborted records it is the log's end; before, every record below was returned by a poll."""
+    place, group = Partition(await bench.create(1), 0), new_name()
+    member = await join(group, place.topic)
+    assert member.intake.reached(place) is None
+    upstream = new_name()
+    for number in range(4):
+        writer = await open_writer(upstream, new_name())
+        records = [Outgoing(place.topic, b"k", b"%d.%d" % (number, row), ()) for row in range(3)]
+        await writer.commit(records, at(Partition(place.topic, 0), 0))
+        aborted = Outgoing(place.topic, b"k", b"undone", ())
+        await bench.abandon_transaction(upstream, new_name(), aborted, at(Partition(place.topic, 0), 0))
+    await open_writer(upstream, new_name())
+    visible = {record.offset for record in await bench.read(place.topic)}
+    assert len(visible) == 12
+    seek_all(member)
+    got, deadline = set(), time.monotonic() + 20
+    while (reached := member.intake.reached(place)) is None or reached.offset != member.intake.end_offset(place):
+        assert time.monotonic() < deadline, (reached, got)
+        got |= {record.offset for record in await member.intake.poll([place], 2, 0.05)}
+        assert {offset for offset in visible if offset < member.intake.reached(place).offset} == got
+    assert got == visible
+    assert member.intake.end_offset(place) == 24
+    member.intake.seek(Position.restored(place, 5))
+    assert member.intake.reached(place) == Position.restored(place, 5)
+
+
 async def test_partitions_that_are_not_ours_are_ignored(bench, join):
     """Wanting or seeking an alien partition is harmless."""
     place = Partition(await bench.create(1), 0)
@@ -99,7 +126,7 @@ async def test_partitions_that_are_not_ours_are_ignored(bench, join):
     await bench.produce(place, b"v")
     member = await join(new_name(), place.topic)
     member.intake.seek(Position.restored(alien, 0))
-    assert member.intake.end_offset(alien) is None
+    assert member.intake.end_offset(alien) is member.intake.reached(alien) is None
     seek_all(member)
     assert values(await member.take(1, wanted=[alien, place])) == [b"v"]
     assert member.intake.end_offset(place) == 1

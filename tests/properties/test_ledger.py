@@ -71,6 +71,17 @@ class LedgerMachine(RuleBasedStateMachine):
                 if receipt is not None:
                     self.receipts.append(receipt)
 
+    @rule(part=st.floats(0, 1))
+    def reach(self, part):
+        """The log was read on, at most to the next record, without finding one: markers, aborted ones, gaps."""
+        last = self.log[-1].offset + 10
+        before = self.ledger.watermark
+        following = self.log[self.cursor].offset if self.cursor < len(self.log) else last
+        position = round(before + part * (following - before))
+        owed = self.ledger.owed
+        assert self.ledger.reach(Position.restored(PARTITION, position)) == (not owed and position > before)
+        assert self.ledger.watermark == (before if owed else max(before, position))
+
     @precondition(lambda self: self.receipts)
     @rule(data=st.data(), count=st.integers(1, 5))
     def settle(self, data, count):
@@ -231,6 +242,11 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.ledger.room > 0, "an idle ledger has room"
             self.receive(8)
         assert set(self.published) == {r.offset for r in self.log}
+        end = Position.restored(PARTITION, self.log[-1].offset + 10)
+        self.ledger.reach(end)
+        if (last := self.ledger.take(1)) is not None:
+            self.apply(last)
+        assert self.broker_position == end.offset
         assert self.ledger.owed == 0
 
 

@@ -75,7 +75,8 @@ class MortalIntake:
 
     def __init__(self, inner, life):
         self.inner, self._life = inner, life
-        self.seek, self.end_offset, self.partitions = inner.seek, inner.end_offset, inner.partitions
+        self.seek, self.reached = inner.seek, inner.reached
+        self.end_offset, self.partitions = inner.end_offset, inner.partitions
 
     async def start(self, topics, listener):
         await self._life.lives()

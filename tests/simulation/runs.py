@@ -21,6 +21,8 @@ def outcome(seed: int, mode: str = "exactly_once") -> str:
         return f"never came to rest: {error!r}"
     except Exception as error:
         return f"broke: {error!r} at {traceback.extract_tb(error.__traceback__)[-1]}"
+    if verdict.kept and world.lags and not world.late:
+        return "lagging: all is done, and what is committed is not the end of the input"
     if world.promise is Promise.EXACTLY_ONCE:
         misaudited = world.misaudited()
         if verdict.kept and misaudited:

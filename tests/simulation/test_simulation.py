@@ -1,7 +1,7 @@
 """Some seeded runs on a virtual clock, and the rules whose breach they must notice. `make simulation` runs thousands.
 
 Faults: kills, zombies, lost answers, delayed and doubled EndTxn, slow markers and offsets, outages, added partitions, mangled
-replies. A failing seed is printed; replay it with `make simulate SEED=n`.
+replies; upstream transactions that end late or are aborted. A failing seed is printed; replay it with `make simulate SEED=n`.
 """
 
 import asyncio
@@ -16,9 +16,11 @@ from topics.errors import WriterLost
 from topics.lane import Lane
 from topics.lane_facts import LaneRules
 from topics.ledger import Ledger
+from topics.memory.intake import MemoryIntake
 from topics.memory.member_writer import MemoryMemberWriter
 from topics.memory.transactions import Transactions
 from topics.memory.writer import MemoryWriter
+from topics.record import Position
 from topics.source import Source
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "50"))
@@ -142,7 +144,31 @@ def what_is_beside_an_event_is_sent_alone(patch):
     patch.setattr(Source, "settle", events_first)
 
 
+def idle_lanes_commit_the_end(patch):
+    """Commit the end of the log, as far as it is known, instead of how far it was read: not yet when a transaction is open."""
+    patch.setattr(MemoryIntake, "reached", lambda self, place: Position.restored(place, self.end_offset(place) or 0))
+
+
+def what_is_owed_holds_no_position(patch):
+    """Take over how far was read as if nothing were owed, and commit it."""
+
+    def reach(self, position):
+        self._owed.clear()
+        self._next = max(self._next, position.offset)
+        return True
+
+    patch.setattr(Ledger, "reach", reach)
+
+
+def nobody_says_how_far_was_read(patch):
+    """Commit only behind records."""
+    patch.setattr(MemoryIntake, "reached", lambda self, place: None)
+
+
 CONTROLS = {
+    idle_lanes_commit_the_end: "lost",
+    what_is_owed_holds_no_position: "lost",
+    nobody_says_how_far_was_read: "lagging",
     what_is_beside_an_event_is_sent_alone: "audit copy",
     position_from_what_was_seen: "lost",
     offsets_read_before_the_fence: "doubled",
@@ -156,6 +182,8 @@ CONTROLS = {
 
 
 CONTROLS_AT_LEAST_ONCE = {
+    idle_lanes_commit_the_end: "lost",
+    nobody_says_how_far_was_read: "lagging",
     position_from_what_was_seen: "lost",
     the_position_before_the_events: "lost",
     a_key_is_not_waited_for: "misordered",

@@ -11,6 +11,7 @@ import orjson
 
 from schemas.task import Task
 from tests.checker import Promise, judge
+from tests.simulation import upstream
 from tests.fakes.scripted_model import ScriptedModel
 from tests.helpers import until
 from tests.simulation.mortal import Life, MortalLog
@@ -170,7 +171,8 @@ class World:
             }
         )
         self.processes = []
-        self.sent = 0
+        self.written = self.sent = 0
+        self.lags = False
 
     def delays(self):
         """Some worlds are quick, some slow; now and then something takes much longer than usual."""
@@ -246,17 +248,20 @@ class World:
             self.cluster.lose_next_commit(applied=self.rng.random() < 0.5, late_seconds=late)
 
     def produce(self, count):
-        for _ in range(count):
-            self.sent += 1
+        rows = []
+        for number in range(self.written, self.written + count):
             key = self.rng.choice([None, b"a", b"b", b"c", b"d"])
             bad = self.rng.random() < 0.05
-            value = b"\xff" if bad else orjson.dumps({"body": f"text {self.sent}", "id": f"m{self.sent}"})
-            self.cluster.produce("in", key, value)
+            rows.append((key, b"\xff" if bad else orjson.dumps({"body": f"text {number}", "id": f"m{number}"})))
+        self.written += count
+        self.sent += upstream.write(self.cluster, rows, self.rng)
 
     async def rest(self):
-        """Wait until every input has an event, for ten minutes of virtual time at most: what is missing then is lost."""
+        """Wait for an event of every input, and for no lag, ten minutes of virtual time each: what is missing then is lost."""
         with contextlib.suppress(TimeoutError):
             await until(self.complete, 600, every_seconds=1.0)
+            await until(lambda: not upstream.lags(self.cluster, GROUP), 600, every_seconds=1.0)
+        self.lags = upstream.lags(self.cluster, GROUP)
 
     def complete(self):
         if sum(len(self.cluster.read(topic)) for topic in OUTPUTS) < self.sent:

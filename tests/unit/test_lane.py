@@ -487,3 +487,65 @@ async def test_a_commit_is_summed_up_unless_the_summary_is_refused(size, publish
         await until(lambda: house.committed() == 1)
     assert house.published() == published
     assert said == [(INPUT, ["seen"])]
+
+
+def position(offset):
+    return Position.restored(INPUT, offset)
+
+
+async def test_an_idle_lane_commits_how_far_it_was_read():
+    """Nothing is published with it, and what is committed already costs no commit."""
+    house = House(idle_seconds=0.0)
+    async with house.running():
+        await house.active()
+        house.settle(house.receive(2))
+        await until(lambda: house.committed() == 2)
+        house.lane.reached(position(5))
+        await until(lambda: house.committed() == 5)
+        assert house.published() == [b"0", b"1"]
+        house.lane.reached(position(5))
+        house.lane.reached(position(4))
+        assert not house.lane.ledger.dirty
+        assert len(house.results) == 2
+
+
+async def test_what_is_owed_goes_before_how_far_was_read():
+    """A record that is owed holds the position; once it is published, the next poll tells the rest."""
+    house = House(idle_seconds=0.0)
+    async with house.running():
+        await house.active()
+        receipts = house.receive(1)
+        house.lane.reached(position(9))
+        assert not house.lane.ledger.dirty
+        house.settle(receipts)
+        await until(lambda: house.committed() == 1)
+        house.lane.reached(position(9))
+        await until(lambda: house.committed() == 9)
+
+
+async def test_how_far_was_read_is_committed_now_and_then_only():
+    """A stream of markers costs one commit for each `idle_seconds`, and each says all that was read."""
+    now = [1000.0]
+    house = House(idle_seconds=5.0, clock=lambda: now[0])
+    async with house.running():
+        await house.active()
+        for second in range(1, 21):
+            house.lane.reached(position(second))
+            await until(lambda: not house.lane.ledger.dirty)
+            now[0] += 1.0
+        assert [offset for _, _, offset in commits_of(house)] == [1, 6, 11, 16]
+
+
+async def test_a_lost_commit_of_a_position_is_made_again():
+    """The writer is replaced as after any doubt."""
+    house = House(idle_seconds=0.0)
+    async with house.running():
+        await house.active()
+        house.cluster.lose_next_commit(applied=False)
+        house.lane.reached(position(3))
+        await until(lambda: house.committed() == 3)
+        assert house.results[0] is CommitResult.REPLACED
+
+
+def commits_of(house):
+    return [call for call in house.log.calls if isinstance(call, tuple)]

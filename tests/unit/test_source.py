@@ -1,16 +1,18 @@
 """The source: what a stop and a rebalance do to each other."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 from tests.helpers import until
+from topics.errors import WriterLost
 from topics.lane_facts import LaneRules, LaneState
 from topics.ledger import Order
 from topics.memory import MemoryCluster
-from topics.record import Outgoing, Partition
+from topics.record import Committed, Outgoing, Partition, Position
 from topics.source import Source
 
-RULES = LaneRules("g", "app", Order.NONE, lambda event: event, commit_seconds=0.01)
+RULES = LaneRules("g", "app", Order.NONE, lambda event: event, commit_seconds=0.01, idle_seconds=0.05)
 
 
 async def source_of(cluster):
@@ -55,6 +57,29 @@ async def test_what_is_assigned_during_a_stop_is_closed_again():
     await source.stop()
     assert source.standings() == {}
     assert asyncio.all_tasks() <= others
+
+
+async def test_an_idle_source_commits_past_what_is_no_record():
+    """Markers and aborted records behind the last event, and a partition with nothing else in it, stop counting as lag."""
+    cluster = cluster_of()
+    source = await source_of(cluster)
+    places = [Partition("in", 0), Partition("in", 1)]
+    upstream = cluster.log().writer("upstream", "others")
+    for number in range(4):
+        await upstream.open()
+        if number % 2:
+            cluster.lose_next_commit(applied=False)
+        rows = [Outgoing("in", b"%d" % row, b"v", ()) for row in range(8)]
+        with contextlib.suppress(WriterLost):
+            await upstream.commit(rows, Committed(Position.restored(Partition("other", 0), number), ""))
+    await upstream.open()  # aborts the last one
+    ends = {place: cluster.partition_log(place).end for place in places}
+    async with asyncio.timeout(10):
+        while {p: c.position.offset for p in places if (c := cluster.committed("g", p))} != ends:
+            for arrival in await source.pull({"in": 10}, 0.01):
+                source.settle(arrival.receipt, [Outgoing("out", b"k", b"done", ())])
+    assert len(cluster.read("out")) == len(cluster.read("in")) == 16
+    await source.stop()
 
 
 async def test_an_answer_that_comes_while_its_old_lane_still_closes_settles_the_new_one():

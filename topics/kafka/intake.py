@@ -115,6 +115,17 @@ class KafkaIntake:
         self._consumer.resume(kafka_partition)
         self._assignment.sought(partition)
 
+    def reached(self, partition: Partition) -> Position | None:
+        # What aiokafka has handed to `_fetch` is held at once, so its position is ours while nothing is held.
+        if self._consumer is None or not self._assignment.drained(partition):
+            return None
+        subscription = self._consumer._subscription.subscription  # noqa: SLF001  # see tests/contracts/test_aiokafka_private.py
+        assignment = None if subscription is None else subscription.assignment
+        state = None if assignment is None else assignment.state_value(TopicPartition(partition.topic, partition.number))
+        if state is None or not state.has_valid_position:
+            return None
+        return Position.restored(partition, state.position)
+
     def end_offset(self, partition: Partition) -> int | None:
         if self._consumer is None or partition not in self._assignment:
             return None

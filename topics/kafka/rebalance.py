@@ -38,6 +38,10 @@ class Assignment:
         self._held.pop(partition, None)
         self._sought.add(partition)
 
+    def drained(self, partition: Partition) -> bool:
+        """Whether the partition is read and everything fetched of it was taken."""
+        return partition in self._sought and not self._held.get(partition)
+
     def readable(self, wanted: Collection[Partition]) -> Sequence[Partition]:
         return [partition for partition in wanted if partition in self._sought]
 

@@ -59,6 +59,9 @@ class MemoryIntake:
             self._offsets[position.partition] = position.offset
             self._cluster.changes.tell()
 
+    def reached(self, partition: Partition) -> Position | None:
+        return Position.restored(partition, self._offsets[partition]) if partition in self._offsets else None
+
     def end_offset(self, partition: Partition) -> int | None:
         return self._cluster.partition_log(partition).end if partition in self._offsets else None
 
