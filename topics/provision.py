@@ -11,11 +11,11 @@ from typing import Any, assert_never
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from topics.connection import Connection, client_options
-from topics.errors import LogRefused, LogUnavailable
-from topics.kafka.faults import log_error, why_unreachable
+from topics.errors import LogRefused
+from topics.kafka.faults import log_errors
 
 APPLY_SECONDS = 30.0
 _RETRY_SECONDS = 0.1
@@ -178,14 +178,8 @@ async def _config(admin: Any, topic: WantedTopic) -> Mapping[str, str | None]:
 async def _admin(connection: Connection, doing: str) -> AsyncIterator[Any]:
     admin = AIOKafkaAdminClient(**client_options(connection), request_timeout_ms=10_000)
     try:
-        async with asyncio.timeout(APPLY_SECONDS):
+        async with log_errors(doing, connection, APPLY_SECONDS):
             await admin.start()
             yield admin
-    except TimeoutError as error:
-        raise LogUnavailable(f"{doing} took more than {APPLY_SECONDS:.0f} seconds") from error
-    except KafkaConnectionError as error:
-        raise await why_unreachable(connection) from error
-    except KafkaError as error:
-        raise log_error(error, doing) from error
     finally:
         await admin.close()

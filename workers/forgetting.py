@@ -14,14 +14,13 @@ from typing import Any, Literal
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas.context import ContextRule
 from schemas.task import Task
 from topics import provision
 from topics.connection import Connection, client_options
-from topics.errors import LogUnavailable, missing_topic
-from topics.kafka.faults import log_error, why_unreachable
+from topics.errors import missing_topic
+from topics.kafka.faults import log_errors
 from topics.partitioner import partition_of
 from topics.provision import LogTopic, WantedTopic
 from workers.remembering.wire import MARKER, conversation_key, digest_of
@@ -121,16 +120,11 @@ async def _clients(connection: Connection) -> Any:
     producer = AIOKafkaProducer(**options, acks="all", enable_idempotence=True)
     consumer = AIOKafkaConsumer(**options, group_id=None, enable_auto_commit=False)
     try:
-        async with asyncio.timeout(provision.APPLY_SECONDS):
+        async with log_errors("connecting", connection, provision.APPLY_SECONDS):
             await producer.start()
             await consumer.start()
-        yield producer, consumer
-    except TimeoutError as error:
-        raise LogUnavailable(f"no broker answered in {provision.APPLY_SECONDS:.0f} seconds") from error
-    except KafkaConnectionError as error:
-        raise await why_unreachable(connection) from error
-    except KafkaError as error:
-        raise log_error(error, "erasing") from error
+        async with log_errors("erasing", connection):
+            yield producer, consumer
     finally:
         await producer.stop()
         await consumer.stop()

@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import errors
@@ -50,6 +51,22 @@ def refusal(error: BaseException) -> LogRefused | None:
 def log_error(error: BaseException, doing: str) -> LogError:
     """Return what to raise when `doing` failed with this error."""
     return refusal(error) or LogUnavailable(f"{doing} failed: {error!r}")
+
+
+@asynccontextmanager
+async def log_errors(doing: str, connection: Connection, seconds: float | None = None) -> AsyncIterator[None]:
+    """Raise a LogError for what aiokafka raises within, and LogUnavailable when it takes more than `seconds`."""
+    try:
+        async with asyncio.timeout(seconds) as bound:
+            yield
+    except TimeoutError as error:
+        if not bound.expired():
+            raise
+        raise LogUnavailable(f"{doing} took more than {seconds:.0f} seconds") from error
+    except errors.KafkaConnectionError as error:
+        raise await why_unreachable(connection) from error
+    except errors.KafkaError as error:
+        raise log_error(error, doing) from error
 
 
 def writer_error(error: BaseException) -> WriterFenced | WriterLost:

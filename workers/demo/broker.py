@@ -7,11 +7,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from topics import provision
 from topics.connection import Connection, client_options
-from topics.kafka.faults import log_error, why_unreachable
+from topics.kafka.faults import log_errors
 from topics.provision import WantedTopic
 from workers.demo.plan import Part
 from workers.demo.tally import Published, Sent, Tally
@@ -47,16 +46,15 @@ async def send(connection: Connection, parts: Sequence[Part], tally: Tally) -> N
     """Send every input, the tasks in turns, and tell the tally where each one lies."""
     producer = AIOKafkaProducer(**client_options(connection), acks="all", enable_idempotence=True, linger_ms=5)
     try:
-        await producer.start()
-        lines = [(part, each) for part in parts for each in part.inputs]
-        for start in range(0, len(lines), _IN_FLIGHT):
-            some = lines[start : start + _IN_FLIGHT]
-            waiting = [await producer.send(part.task.source.topic, each.value, each.key) for part, each in some]
-            for (part, each), taken in zip(some, await asyncio.gather(*waiting), strict=True):
-                sent = Sent(part.task.name, each, taken.timestamp)
-                tally.send(Origin(taken.topic, taken.partition, taken.offset), sent)
-    except KafkaError as error:
-        raise log_error(error, "sending the samples") from error
+        async with log_errors("sending the samples", connection):
+            await producer.start()
+            lines = [(part, each) for part in parts for each in part.inputs]
+            for start in range(0, len(lines), _IN_FLIGHT):
+                some = lines[start : start + _IN_FLIGHT]
+                waiting = [await producer.send(part.task.source.topic, each.value, each.key) for part, each in some]
+                for (part, each), taken in zip(some, await asyncio.gather(*waiting), strict=True):
+                    sent = Sent(part.task.name, each, taken.timestamp)
+                    tally.send(Origin(taken.topic, taken.partition, taken.offset), sent)
     finally:
         await producer.stop()
 
@@ -95,13 +93,12 @@ async def reading(connection: Connection, parts: Sequence[Part], tally: Tally) -
         **client_options(connection), isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
     )
     try:
-        await consumer.start()
-        topics = sorted({topic for part in parts for topic in part.task.routes.topics()})
-        partitions = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
-        consumer.assign(partitions)
-        yield Reading(consumer, partitions, tally)
-    except KafkaError as error:
-        raise log_error(error, "reading the events") from error
+        async with log_errors("reading the events", connection):
+            await consumer.start()
+            topics = sorted({topic for part in parts for topic in part.task.routes.topics()})
+            partitions = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
+            consumer.assign(partitions)
+            yield Reading(consumer, partitions, tally)
     finally:
         await consumer.stop()
 
@@ -110,11 +107,8 @@ async def reading(connection: Connection, parts: Sequence[Part], tally: Tally) -
 async def _admin(connection: Connection) -> AsyncIterator[Any]:
     admin = AIOKafkaAdminClient(**client_options(connection))
     try:
-        await admin.start()
-        yield admin
-    except KafkaConnectionError as error:
-        raise await why_unreachable(connection) from error
-    except KafkaError as error:
-        raise log_error(error, "changing the topics") from error
+        async with log_errors("changing the topics", connection):
+            await admin.start()
+            yield admin
     finally:
         await admin.close()
