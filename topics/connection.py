@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, assert_never
 
 from topics.errors import LogRefused
+from topics.tls import FreshContext
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -41,7 +42,8 @@ class Plaintext:
 class Tls:
     """Encrypted; authenticated by certificate when `cert_file` is given (`key_file` may be inside it).
 
-    Without `ca_file` the system's authorities are trusted. Host names are always checked.
+    Without `ca_file` the system's authorities are trusted. Host names are always checked. Files that are replaced are read
+    again before the next connection (`topics.tls`).
     """
 
     ca_file: Path | None = None
@@ -53,7 +55,8 @@ class Tls:
 class Sasl:
     """Authenticated by user name and password, encrypted when `tls` is given.
 
-    A callable password is asked at each new connection's making, so a rotated secret file needs no restart.
+    A callable password is asked for again, so a rotated one needs no restart: for each client, and for each connection of
+    those that live long (`topics.kafka.fresh`).
     """
 
     mechanism: Mechanism
@@ -125,14 +128,20 @@ def _ssl_context(tls: Tls) -> ssl.SSLContext:
             raise LogRefused(f"the {what} {file} does not exist: check the path or mount the file")
     if tls.key_file is not None and tls.cert_file is None:
         raise LogRefused(f"the key file {tls.key_file} is given without a certificate file: give both, or neither")
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except (ssl.SSLError, OSError) as error:
-        raise LogRefused(f"the CA file {tls.ca_file} cannot be used: {error}") from error
-    if tls.cert_file is not None:
+    context, authorities = FreshContext(), tls.ca_file
+    if authorities is None:
+        context.load_default_certs()
+    else:
+        try:
+            context.load([authorities], lambda to: to.load_verify_locations(authorities))
+        except OSError as error:  # ssl.SSLError is one
+            raise LogRefused(f"the CA file {authorities} cannot be used: {error}") from error
+    certificate, key = tls.cert_file, tls.key_file
+    if certificate is not None:
         try:
             # An encrypted key is refused here; without a password argument OpenSSL would ask on the terminal.
-            context.load_cert_chain(tls.cert_file, tls.key_file, password="")
-        except (ssl.SSLError, OSError) as error:
-            raise LogRefused(f"the certificate {tls.cert_file} and its key cannot be used: {error}") from error
+            files = [certificate] if key is None else [certificate, key]
+            context.load(files, lambda to: to.load_cert_chain(certificate, key, password=""))
+        except OSError as error:
+            raise LogRefused(f"the certificate {certificate} and its key cannot be used: {error}") from error
     return context

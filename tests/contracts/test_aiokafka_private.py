@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+from dataclasses import replace
 
 import aiokafka
 import pytest
@@ -22,6 +23,8 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
+from topics.connection import Connection, Plaintext, Sasl, Secret, client_options
+from topics.kafka.fresh import keep_fresh
 from topics.kafka.packing import BATCH_HEADER_BYTES, pack
 from topics.kafka.strays import Strays
 from topics.offset_fetch import NO_OFFSET, FetchedOffset, OffsetFetchRequestV7, OffsetFetchResponseV7, StableOffsetFetch
@@ -225,6 +228,32 @@ async def test_positions_by_partition():
     assert place.has_valid_position
     assert place.position == 7
     assert state.subscription.assignment.state_value(TopicPartition("t", 1)) is None
+
+
+async def test_a_client_takes_its_password_at_each_connection(monkeypatch):
+    """`create_conn` is given `_sasl_plain_password` as it is then; a file that is gone for a moment is no password lost."""
+    seen, passwords = [], ["old", "new"]
+
+    async def refuse(*_, sasl_plain_password, **__):
+        seen.append(sasl_plain_password)
+        raise OSError
+
+    monkeypatch.setattr("aiokafka.client.create_conn", refuse)
+    connection = Connection("a:1", Sasl("PLAIN", "me", lambda: passwords.pop(0), None))
+    client = AIOKafkaClient(**client_options(replace(connection, security=replace(connection.security, password=Secret("first")))))
+    keep_fresh(client, connection)
+    for _ in range(3):
+        with pytest.raises(errors.KafkaConnectionError):
+            await client.bootstrap()
+    assert seen == ["old", "new", "new"]
+
+
+async def test_a_password_that_cannot_change_is_left_alone():
+    """A client of a fixed password, or of none, stays aiokafka's own."""
+    for security in (Plaintext(), Sasl("PLAIN", "me", Secret("fixed"), None)):
+        client = AIOKafkaClient(**client_options(Connection("a:1", security)))
+        keep_fresh(client, Connection("a:1", security))
+        assert type(client) is AIOKafkaClient
 
 
 def test_static_members():

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaConnectionError
 from topics.connection import Connection, client_options
 from topics.errors import LogUnavailable, missing_topic
 from topics.kafka.faults import log_error, refusal, why_unreachable
+from topics.kafka.fresh import keep_fresh
 from topics.kafka.member_writer import KafkaMemberWriter, Seating
 from topics.kafka.producer import Producers
 from topics.kafka.questions import Questions, Seat
@@ -156,7 +157,7 @@ class KafkaIntake:
         timings = self._timings
         # The assignor keeps its last assignment in class attributes: two members of one process need two classes.
         assignor = type("StickyAssignor", (StickyPartitionAssignor,), {})
-        return AIOKafkaConsumer(
+        consumer = AIOKafkaConsumer(
             **client_options(self._connection),
             group_id=self._group,
             group_instance_id=self._instance_id,
@@ -171,6 +172,8 @@ class KafkaIntake:
             max_poll_interval_ms=int(timings.max_poll_interval * 1000),
             metadata_max_age_ms=int(timings.metadata_max_age * 1000),
         )
+        keep_fresh(consumer._client, self._connection)  # noqa: SLF001  # see tests/contracts/test_aiokafka_private.py
+        return consumer
 
     async def _fetch(
         self, consumer: AIOKafkaConsumer, wanted: Collection[Partition], max_records: int, wait_seconds: float

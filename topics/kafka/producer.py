@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaConnectionError
 from topics.connection import Connection, client_options
 from topics.errors import LogUnavailable, RecordTooLarge, WriterLost
 from topics.kafka.faults import TOO_LARGE, log_error, why_unreachable
+from topics.kafka.fresh import keep_fresh
 from topics.kafka.packing import Packet, pack
 from topics.kafka.reaper import Reaper, close_producer, retrieve, silence
 from topics.kafka.settings import WriterSettings
@@ -66,6 +67,7 @@ class Producer:
             retry_backoff_ms=20,
             metadata_max_age_ms=30_000,
         )
+        keep_fresh(self.aiokafka.client, connection)
 
     async def start(self) -> None:
         """Get a producer id. Raises LogUnavailable or LogRefused; then the producer is discarded."""

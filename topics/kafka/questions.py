@@ -17,6 +17,7 @@ from topics.broker_features import METADATA_VERSION, BrokerFeatures, finalized_l
 from topics.connection import Connection, client_options
 from topics.errors import LogError, LogUnavailable, WriterFenced
 from topics.kafka.faults import log_error, refusal, why_unreachable
+from topics.kafka.fresh import keep_fresh
 from topics.kafka.reaper import Reaper
 from topics.offset_fetch import NO_OFFSET, UNSTABLE_OFFSET_COMMIT, FetchedOffset, StableOffsetFetch
 from topics.record import Committed, Partition, Position
@@ -187,6 +188,7 @@ class Questions:
         async with self._connecting:
             if self._client is None:
                 client = AIOKafkaClient(**client_options(self._connection), request_timeout_ms=10_000, retry_backoff_ms=50)
+                keep_fresh(client, self._connection)
                 try:
                     await client.bootstrap()
                 except errors.KafkaError as error:

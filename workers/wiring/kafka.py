@@ -22,7 +22,7 @@ from workers.wiring.promises import shrinker_of
 
 
 def connection_of(kafka: KafkaSettings) -> Connection:
-    """Return how to reach the cluster. A password file is read anew for each client, so a rotated one is taken up."""
+    """Return how to reach the cluster. Files are read again when they are replaced, for new connections."""
     tls = Tls(kafka.ca_file, kafka.cert_file, kafka.key_file)
     security: Security
     match kafka.security:
