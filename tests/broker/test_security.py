@@ -1,7 +1,7 @@
 """The worker behind TLS, with SCRAM or a certificate, and with no right more than it needs: each is proven by taking it away."""
 
 import json
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -9,11 +9,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
-from tests.broker.stage import Sent, set_stage, tickets
+from tests.broker.stage import Sent, admin_of, set_stage, tickets
 from tests.broker.workers_under_test import Worker, worker_settings
 from tests.fakes.model_process import FakeModel
 from tests.helpers import wait_until
-from tests.secured import allow, forbid, scaler_grants, secured_kafka, worker_grants
+from tests.kafka_fixtures import make_topic
+from tests.secured import Grant, allow, forbid, scaler_grants, secured_kafka, worker_grants
 from topics.connection import client_options
 from workers.exits import Exit
 from workers.settings import load_settings
@@ -103,6 +104,47 @@ async def test_without_one_of_them_it_says_which(scram, tmp_path, place):
         assert "denied" in said, said
         assert "Traceback" not in said
     assert (await stage.judge()).events == 0
+
+
+BESIDE = ("audit", "Write"), ("findings", "Read"), ("summaries", "Write")
+
+
+async def audited_stage(kafka, folder):
+    """A stage whose task has audits, and whose worker sums its commits up; and the rights that this takes besides."""
+    folder.mkdir()
+    stage = await set_stage(kafka.cluster.bootstrap, folder, 1)
+    names = {what: f"{stage.name}.{what}" for what in ("audit", "findings", "summaries")}
+    async with admin_of(kafka.cluster.bootstrap) as admin:
+        for name in names.values():
+            await make_topic(admin, name, 1, 1)
+    with stage.task_file.open("a", encoding="utf-8") as file:
+        file.write(f"  audit: {names['audit']}\n  findings: {names['findings']}\n")
+    return stage, {(what, operation): Grant("topic", names[what], operation) for what, operation in BESIDE}
+
+
+async def test_audits_and_summaries_take_these_rights_besides(scram, tmp_path):
+    """With all three it does its work; without any one it publishes nothing, and one sentence says that it is denied."""
+    who = scram.identity("worker")
+    with FakeModel() as model, ExitStack() as workers:
+        started = {}
+        for lacking in (None, *BESIDE):
+            stage, beside = await audited_stage(scram, tmp_path / "-".join(lacking or ("all",)))
+            await allow(scram, who, [*rights_of(stage), *(grant for right, grant in beside.items() if right != lacking)])
+            await stage.send(tickets(5, keys=1))
+            more = {"delivery__summary_topic": f"{stage.name}.summaries", "audit__share": 1}
+            started[lacking] = stage, workers.enter_context(working(stage, who, model, **more))
+        stage, worker = started.pop(None)
+        await stage.until_progress(5, 60)
+        assert worker.stop() == Exit.OK, worker.tail()
+        assert (await stage.judge()).by_topic == {stage.outputs[0]: 5}
+        assert len(await stage.read(f"{stage.name}.audit")) == 5
+        assert await stage.read(f"{stage.name}.summaries")
+        for lacking, (stage, worker) in started.items():
+            wait_until(lambda worker=worker: not worker.running or b"denied" in worker.get("/ready")[1], 60)
+            said = worker.log.read_text()
+            assert "denied" in said, f"without {lacking}: {said}"
+            assert "Traceback" not in said
+            assert (await stage.judge()).events == 0
 
 
 async def test_a_stranger_is_told_so(kafka, tmp_path):

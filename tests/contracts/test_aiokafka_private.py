@@ -240,7 +240,9 @@ async def test_a_client_takes_its_password_at_each_connection(monkeypatch):
 
     monkeypatch.setattr("aiokafka.client.create_conn", refuse)
     connection = Connection("a:1", Sasl("PLAIN", "me", lambda: passwords.pop(0), None))
-    client = AIOKafkaClient(**client_options(replace(connection, security=replace(connection.security, password=Secret("first")))))
+    client = AIOKafkaClient(
+        **client_options(replace(connection, security=replace(connection.security, password=Secret("first"))))
+    )
     keep_fresh(client, connection)
     for _ in range(3):
         with pytest.raises(errors.KafkaConnectionError):

@@ -11,9 +11,9 @@ import orjson
 
 from schemas.task import Task
 from tests.checker import Promise, judge
-from tests.simulation import upstream
 from tests.fakes.scripted_model import ScriptedModel
 from tests.helpers import until
+from tests.simulation import upstream
 from tests.simulation.mortal import Life, MortalLog
 from topics.errors import LogUnavailable
 from topics.memory import Delays, MemoryCluster

@@ -37,7 +37,7 @@ FLAGS = {
     "delivery.commit_seconds": 0.01,
     "model.name": "nano",
 }
-LOW = {str(n) for n in range(0, 600, 3)}
+LOW = {str(n) for n in range(0, 1_800, 3)}
 LABELS = list(SHIPPED.task.fields["intent"].labels)
 
 
@@ -46,9 +46,9 @@ def promised(**promise):
     return replace(SHIPPED, task=task)
 
 
-async def run(loaded, calibration=None):
-    """600 messages; a model that calls itself sure of two in three, where it errs once in fifty, else every second time."""
-    inputs = [Input(json.dumps({"id": str(n), "message": f"message {n}"}).encode(), None, str(n)) for n in range(600)]
+async def run(loaded, calibration=None, numbers=range(600)):
+    """Send the messages, by default 600, through the worker's stages; the model calls itself sure of two in three."""
+    inputs = [Input(json.dumps({"id": str(n), "message": f"message {n}"}).encode(), None, str(n)) for n in numbers]
     model = ScriptedModel(lambda text: {"sure": "low" if text.split()[1] in LOW else "high"})
     settings = load_settings(FLAGS)
     outcomes = await dry_run(DryRun(loaded, inputs, settings, model, "test", 20.0, calibration), Meter(), lambda _done: None)
@@ -57,7 +57,7 @@ async def run(loaded, calibration=None):
 
 
 def gold_of(count=600):
-    """The model always says the first label."""
+    """The model always says the first label, and errs once in fifty where it is sure, else every second time."""
     wrong = [n for n in range(count) if (n % 2 == 0 if n % 3 == 0 else n % 50 == 1)]
     return {str(n): {"intent": LABELS[n in wrong]} for n in range(count)}
 

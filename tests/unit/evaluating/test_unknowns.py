@@ -1,19 +1,22 @@
 """Messages for which unknown is the right answer: counted by calibrate and eval, with what a promise about them costs."""
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from schemas.events import EventKind
 from schemas.promise import Promise
 from schemas.task import Task
-from tests.unit.evaluating.test_calibrating import LABELS, made_of, outcome, promised
+from tests.unit.evaluating.test_calibrating import LABELS, made_of, outcome, promised, run
+from workers.evaluating.calibrating import Made, calibrate, evidence
 from workers.evaluating.calibration_report import advice, calibration_json, calibration_tables
 from workers.evaluating.gold import says_unknown
 from workers.evaluating.promise_score import promise_score
 from workers.evaluating.report import promise as promise_table
 from workers.evaluating.scoring import score
 from workers.evaluating.unknown_report import unknown_advice
+from workers.promising.binding import Hashes, bound_of
 
 TITLE = "Messages for which unknown is right"
 
@@ -56,6 +59,23 @@ def test_where_unknown_messages_score_low_both_promises_leave_most_of_the_covera
     assert rows["labelled, promised at most"] == "5.0 %"
     assert rows["of all examples, accepted without this promise"] == "100.0 %"
     assert unknown_advice(made, seen) == []
+
+
+async def test_what_is_promised_of_unknown_messages_is_kept_in_operation():
+    """Calibrated on some messages and run on later ones: none of the unknown is labelled; without that promise, every one is."""
+    unknown = {str(n) for n in range(0, 1_800, 30)}
+    gold = {str(n): {"intent": "unknown" if str(n) in unknown else LABELS[0]} for n in range(1_500)}
+    outcomes, _, answers = await run(promised(), numbers=range(1_500))
+    labelled = {}
+    for share in (0.05, None):
+        loaded = promised(unknown=share)
+        bound = bound_of(loaded.task, answers.signal, "nano", Hashes(*answers.hashes), 16)
+        made = calibrate(evidence(loaded.task, gold, outcomes), bound, Made(date(2026, 11, 21), "test", "", answers.models))
+        later, _, _ = await run(loaded, made, range(1_500, 1_800))
+        labelled[share] = {one.message_id for one in later if one.kind is EventKind.LABELLED}
+    assert len(labelled[0.05]) == 200
+    assert not labelled[0.05] & unknown
+    assert len(labelled[None]) == 300
 
 
 def test_without_a_promise_about_them_what_becomes_of_them_is_said():
