@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from schemas.control import ControlAck, FleetControl, TaskControl
 from schemas.fields import Frozen
 from schemas.verdict import Doubt, SignalKind
 
@@ -188,10 +189,17 @@ class AuditEvent(Frozen):
     claim: Claim
 
 
-PUBLISHED: dict[str, type[BaseModel]] = {"labelled.v1": LabelledEvent, "escalated.v1": EscalatedEvent, "audit.v1": AuditEvent}
+PUBLISHED: dict[str, type[BaseModel]] = {
+    "labelled.v1": LabelledEvent,
+    "escalated.v1": EscalatedEvent,
+    "audit.v1": AuditEvent,
+    "task_control.v1": TaskControl,
+    "fleet_control.v1": FleetControl,
+    "control_ack.v1": ControlAck,
+}
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """Return the published JSON Schema (2020-12) of one event."""
+    """Return the published JSON Schema (2020-12) of one event or control."""
     schema = PUBLISHED[name].model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"nanotriage.{name}", **schema}

@@ -35,13 +35,16 @@ class Grant:
     pattern: str = "literal"
 
 
-def worker_grants(sources: Iterable[str], outcomes: Iterable[str], group: str, app: str = "nanotriage") -> list[Grant]:
+def worker_grants(
+    sources: Iterable[str], outcomes: Iterable[str], group: str, app: str = "nanotriage", controls: str | None = None
+) -> list[Grant]:
     """Return what a worker may do, and nothing that it could do without: what SECURITY.md and the chart say."""
     return [
         *(Grant("topic", name, "Read") for name in sources),
         *(Grant("topic", name, "Write") for name in outcomes),
         Grant("group", group, "Read"),
         Grant("transactionalId", f"{app}.{group}.", "Write", "prefix"),
+        *([] if controls is None else [Grant("topic", controls, "Read"), Grant("topic", f"{controls}.acks", "Write")]),
     ]
 
 

@@ -99,6 +99,13 @@ class Log(Protocol):
     def writer(self, transactional_id: str, group: str) -> Writer:
         """Return a transactional writer: exactly once."""
 
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Publish beside all transactions, and return when every record is acknowledged.
+
+        After an error some may be there, and published again they may be there twice. Raises RecordTooLarge, LogUnavailable
+        or LogRefused.
+        """
+
     def reader(self) -> AbstractAsyncContextManager[Reader]:
         """Give a reader that joins no group. Entering raises LogUnavailable or LogRefused."""
 

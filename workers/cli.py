@@ -35,6 +35,7 @@ COMMANDS: dict[str, Lazy] = {
     "settings": Lazy("workers.commands.settings:settings", "Show every setting, its value and where it comes from."),
     "schemas": Lazy("workers.commands.schemas_cmd:app", "Print the JSON Schemas of what is published."),
     "lanes": Lazy("workers.commands.lanes:app", "Show what is committed, and resume a quarantined partition."),
+    "control": Lazy("workers.commands.control:app", "Pause, resume and change running workers, and see what they run."),
     "forget": Lazy("workers.commands.forget:forget", "Erase a conversation from every topic of a task."),
     "stateful": Lazy("workers.commands.stateful:app", "Applications beside the model path: conversations, rollups."),
     "kafka": Lazy("workers.commands.kafka:app", "A real one-node Kafka on this machine."),

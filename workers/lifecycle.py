@@ -17,13 +17,14 @@ from typing import TypeVar
 
 from schemas.calibration import Calibration
 from schemas.task import Task
-from topics.errors import LogUnavailable
+from topics.errors import LogError, LogUnavailable
 from topics.log import Log
 from workers.asking.capabilities import NOTHING_KNOWN, Capabilities
 from workers.asking.model import Broken, Model, Refused, TryAgain
 from workers.asking.model_card import ModelCard, no_card
 from workers.asking.route import Route, open_route
 from workers.auditing.following import Findings
+from workers.controlling.following import LOOK_SECONDS, Controls
 from workers.exits import Exit, UserError
 from workers.health import HealthServer, Heartbeat, Readiness
 from workers.line import Line
@@ -34,6 +35,7 @@ from workers.pipeline import Pipeline
 from workers.setting_sections import Settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
+from workers.wiring.controls import build_controls
 from workers.wiring.kafka import build_recall, build_source, require_topics, stream_name
 from workers.wiring.lines import Shared, build_line, build_pipeline, build_slots
 from workers.wiring.model import build_limiter, dialect_of, room_of, secure_draw, wishes_of
@@ -42,6 +44,7 @@ from workers.wiring.promises import build_findings
 T = TypeVar("T")
 _LOG = bind("nanotriage.worker")
 _RETRY_SECONDS = 1.0
+_LEAVE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Worker:
     version: str
     patience_seconds: float = 60.0
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # by task; a promise without one escalates all
-    look_seconds: float = 2.0  # between two looks at the findings
+    look_seconds: float = 2.0  # between two looks at the findings, and at most at the controls
     card: Callable[[str], Awaitable[ModelCard]] = no_card  # what the endpoint tells of a model by its name
 
 
@@ -83,13 +86,13 @@ async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int
     wanted = worker.settings.health
     port = None if wanted.port is None else await health.start(wanted.host, wanted.port)
     try:
-        pipeline, findings = await _start(worker, watch, metrics, stop)
-        running.append(pipeline)
+        parts = await _start(worker, watch, metrics, stop)
+        running.append(parts.pipeline)
         readiness.clear("starting")
         started(port)
         _LOG.info("started", tasks=", ".join(loaded.task.name for loaded in worker.tasks), health_port=port)
-        async with _beside(findings.follow(watch.promises.troubled), stop):
-            await pipeline.run(stop, worker.settings.stop_seconds)
+        async with _beside(parts.findings.follow(watch.promises.troubled), stop), _controlled(parts.controls, watch, stop):
+            await parts.pipeline.run(stop, worker.settings.stop_seconds)
         _LOG.info("stopped")
     except StoppedEarlyError:
         _LOG.info("stopped", before="the start was over")
@@ -116,6 +119,19 @@ async def _beside(work: Coroutine[object, object, None], stop: asyncio.Event) ->
             await task
 
 
+@contextlib.asynccontextmanager
+async def _controlled(controls: Controls | None, watch: Watch, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Have controls followed meanwhile, and say at the end that this worker runs none any more."""
+    if controls is None:
+        yield
+        return
+    async with _beside(controls.follow(watch.controls.troubled), stop):
+        yield
+    with contextlib.suppress(LogError, TimeoutError):
+        async with asyncio.timeout(_LEAVE_SECONDS):
+            await controls.leave()
+
+
 @contextlib.contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     """Set `stop` at the first SIGTERM or SIGINT; the second one ends the process at once."""
@@ -138,10 +154,19 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _start(worker: Worker, watch: Watch, metrics: Metrics, stop: asyncio.Event) -> tuple[Pipeline, Findings]:
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a start makes: the pipeline, and what is done beside it."""
+
+    pipeline: Pipeline
+    findings: Findings
+    controls: Controls | None
+
+
+async def _start(worker: Worker, watch: Watch, metrics: Metrics, stop: asyncio.Event) -> _Parts:
     settings, tasks = worker.settings, [loaded.task for loaded in worker.tasks]
     stream = stream_name(await _patiently(worker.log.cluster_id, worker, stop), settings)
-    await _patiently(lambda: require_topics(worker.log, tasks, settings.delivery.summary_topic), worker, stop)
+    await _patiently(lambda: require_topics(worker.log, tasks, settings), worker, stop)
     routes, known, model = [], NOTHING_KNOWN, settings.model
     for task in tasks:
         routes.append(await _patiently(partial(_open, worker, task, known), worker, stop))
@@ -157,7 +182,11 @@ async def _start(worker: Worker, watch: Watch, metrics: Metrics, stop: asyncio.E
         lines[loaded.task.source.topic] = replace(line, recall=build_recall(loaded.task, worker.log))
     findings = build_findings(worker.log, list(lines.values()), watch, worker.look_seconds)
     await _patiently(findings.catch_up, worker, stop)  # before any label goes out: an alarm may stand
-    return build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch), findings
+    looks = min(worker.look_seconds, LOOK_SECONDS)
+    controls = build_controls(worker.log, list(lines.values()), settings, watch, look_seconds=looks)
+    if controls is not None:
+        await _patiently(controls.catch_up, worker, stop)  # before the first message is read: its task may be paused
+    return _Parts(build_pipeline(build_source(worker.log, tasks, settings, watch), lines, watch), findings, controls)
 
 
 async def _open(worker: Worker, task: Task, known: Capabilities) -> Route:

@@ -82,6 +82,13 @@ class Gate:
         self.opened.set()
 
 
+@dataclass(slots=True)
+class Hold:
+    """Why nothing more of a task is read although it could be: an operator wants it so. What was read goes its way."""
+
+    why: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Invariance:
     """Whether labels depend on the company: how many messages are trusted to share a call, and what waits to be asked again.
@@ -124,6 +131,12 @@ class Line:
     invariance: Invariance | None = None  # None where messages share no call, or nobody wants to know
     summed: bool = False  # whether commits are summed up
     recall: Recall | None = None  # what is known of conversations, for a task with a context
+    hold: Hold = field(default_factory=Hold)
+
+    @property
+    def room(self) -> int:
+        """How many messages may be read now."""
+        return self.feeder.room if self.gate.why is None and self.hold.why is None else 0
 
     def recalled(self, part: Part) -> Part:
         """Return the part with what is known now of its messages' conversations; never waits for more to be known."""

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from workers.setting_base import SecretPath, Section, off
+from workers.setting_controls import ControlSettings
 from workers.setting_delivery import DeliverySettings, ExactlyOnceSettings
 from workers.setting_guard import GuardSettings
 from workers.setting_limits import LimitSettings
@@ -167,6 +168,7 @@ class Settings(BaseSettings):
     brake: BrakeSettings = BrakeSettings()
     audit: AuditSettings = AuditSettings()
     promise: PromiseSettings = PromiseSettings()
+    controls: ControlSettings = ControlSettings()
     health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()
     calibration_folder: Path | None = Field(

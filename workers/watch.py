@@ -17,6 +17,7 @@ from workers.line import Entry, Line
 from workers.logs import bind
 from workers.metrics import CallOutcome, Metrics, PartitionMetrics
 from workers.setting_model import Price
+from workers.watch_controls import ControlWatch
 from workers.watch_guard import GuardWatch
 from workers.watch_promises import PromiseWatch
 
@@ -37,6 +38,7 @@ class Watch:
         self._troubles: dict[str, str] = {}
         self.promises = PromiseWatch(metrics, readiness)
         self.guard = GuardWatch(self._tasks)
+        self.controls = ControlWatch(metrics, readiness)
         self._faulty: dict[str, str] = {}
         self._barred: set[str] = set()
 

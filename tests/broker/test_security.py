@@ -42,8 +42,18 @@ def kafka(request):
     return request.getfixturevalue(request.param)
 
 
-def rights_of(stage):
-    return worker_grants([stage.source], stage.outputs, stage.group)
+def rights_of(stage, controls=None):
+    return worker_grants([stage.source], stage.outputs, stage.group, controls=controls)
+
+
+async def set_controlled_stage(kafka, folder, partitions):
+    """A stage, and its topic for controls."""
+    stage = await set_stage(kafka.cluster.bootstrap, folder, partitions)
+    controls = f"{stage.name}.controls"
+    async with admin_of(kafka.cluster.bootstrap) as admin:
+        for topic in (controls, f"{controls}.acks"):
+            await make_topic(admin, topic, 1, 1)
+    return stage, controls
 
 
 @contextmanager
@@ -58,13 +68,14 @@ def working(stage, who, model, **settings):
 
 
 async def test_a_worker_with_these_rights_does_its_work(kafka, tmp_path):
-    """Read on the source and the group, Write on the outcomes and the ids of its transactions; and its log and metrics have no text, key or secret."""
-    stage = await set_stage(kafka.cluster.bootstrap, tmp_path, 2)
+    """Read on source, group and controls, Write on outcomes, answers and the ids of its transactions; and its log and metrics have no text, key or secret."""
+    stage, controls = await set_controlled_stage(kafka, tmp_path, 2)
     who = kafka.identity("worker")
-    await allow(kafka, who, rights_of(stage))
+    await allow(kafka, who, rights_of(stage, controls))
     sent = [*tickets(60, keys=10), Sent(b"neither JSON nor harmless: 4111 1111", b"key-of-the-broken-one")]
     await stage.send(sent)
-    with FakeModel() as model, working(stage, who, model, logs__level="DEBUG", model__api_key="sk-of-the-worker") as worker:
+    settings = {"logs__level": "DEBUG", "model__api_key": "sk-of-the-worker", "controls__topic": controls}
+    with FakeModel() as model, working(stage, who, model, **settings) as worker:
         await stage.until_progress(61, 60)
         said = worker.get("/metrics")[1].decode()
         assert worker.stop() == Exit.OK, worker.tail()
@@ -86,19 +97,26 @@ def private_parts(sent):
         yield json.loads(value)["text"]
 
 
-NEEDED = ("Read the source", "Write an outcome", "Read the group", "Write the transactions")
+NEEDED = (
+    "Read the source",
+    "Write an outcome",
+    "Read the group",
+    "Write the transactions",
+    "Read the controls",
+    "Write the answers",
+)
 
 
-@pytest.mark.parametrize("place", [0, 1, 4, 5], ids=NEEDED)
+@pytest.mark.parametrize("place", [0, 1, 4, 5, 6, 7], ids=NEEDED)
 async def test_without_one_of_them_it_says_which(scram, tmp_path, place):
     """None is superfluous: taken away, nothing is published, and one sentence says what to grant."""
-    stage = await set_stage(scram.cluster.bootstrap, tmp_path, 1)
+    stage, controls = await set_controlled_stage(scram, tmp_path, 1)
     who = scram.identity("worker")
-    rights = rights_of(stage)
+    rights = rights_of(stage, controls)
     await allow(scram, who, rights)
     await forbid(scram, who, [rights[place]])
     await stage.send(tickets(5, keys=1))
-    with FakeModel() as model, working(stage, who, model) as worker:
+    with FakeModel() as model, working(stage, who, model, controls__topic=controls) as worker:
         wait_until(lambda: not worker.running or b"denied" in worker.get("/ready")[1], 60)
         said = worker.log.read_text()
         assert "denied" in said, said

@@ -10,6 +10,7 @@ from tests.deploy.layers import LAYERS
 from tests.secured import Grant, scaler_grants, worker_grants
 from tests.task_texts import TASK
 from workers.commands.bench import chart_values
+from workers.commands.topics import beside_sources
 from workers.measuring.plan import Measure, Point
 from workers.setting_table import describe
 
@@ -194,6 +195,20 @@ def test_topics_beside_the_stream_are_made_and_granted():
     granted = {row["resource"]["name"]: row["operations"] for row in rows if row["resource"]["type"] == "topic"}
     assert {name for name, operations in granted.items() if operations == ["Read"]} == {"in", "turns"}
     assert {name for name, operations in granted.items() if operations == ["Write"]} == {"out", "more", "dead", "look", "sums"}
+    assert list(LAYERS["custom"](objects)) == []
+
+
+def test_controls_are_read_and_answered_by_workers_and_changed_by_operators():
+    """Three topics of one partition, as `nanotriage topics apply` makes them; a worker can change none of what is wanted."""
+    objects = render({"strimzi": {"enabled": True}, "settings": {"controls": {"topic": "ctl"}}})
+    made = {o["spec"]["topicName"]: o["spec"] for o in objects if o["kind"] == "KafkaTopic"}
+    for name, beside in beside_sources([], controls="ctl").items():
+        assert made[name]["partitions"] == beside.partitions
+        config = {key: str(value) for key, value in made[name]["config"].items() if key != "min.insync.replicas"}
+        assert config == dict(beside.config)
+    rows = one(objects, "KafkaUser")["spec"]["authorization"]["acls"]
+    granted = {row["resource"]["name"]: row["operations"] for row in rows if row["resource"]["name"].startswith("ctl")}
+    assert granted == {"ctl": ["Read"], "ctl.acks": ["Write"]}
     assert list(LAYERS["custom"](objects)) == []
 
 

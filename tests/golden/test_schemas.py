@@ -35,5 +35,5 @@ def test_the_published_schema_is_a_json_schema_that_refuses_more(name: str) -> N
     Draft202012Validator.check_schema(schema)
     assert schema["$id"] == f"nanotriage.{name}"
     assert schema["properties"]["event"]["const"] == f"nanotriage.{name}"
-    ours = [schema, *(d for d in schema["$defs"].values() if d["type"] == "object")]
+    ours = [schema, *(d for d in schema.get("$defs", {}).values() if d["type"] == "object")]
     assert all(part["additionalProperties"] is False for part in ours)

@@ -45,6 +45,9 @@ class MortalLog:
     def reader(self):
         return self._log.reader()
 
+    async def publish(self, records):
+        await self._with_life(self._log.publish, records)
+
     async def committed(self, group, partition):
         return await self._with_life(self._log.committed, group, partition)
 

@@ -1,7 +1,7 @@
 """Some seeded runs on a virtual clock, and the rules whose breach they must notice. `make simulation` runs thousands.
 
 Faults: kills, zombies, lost answers, delayed and doubled EndTxn, slow markers and offsets, outages, added partitions, mangled
-replies; upstream transactions that end late or are aborted. A failing seed is printed; replay it with `make simulate SEED=n`.
+replies; upstream transactions that end late or are aborted; tasks paused and resumed. A failing seed is printed; replay it with `make simulate SEED=n`.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from topics.memory.transactions import Transactions
 from topics.memory.writer import MemoryWriter
 from topics.record import Position
 from topics.source import Source
+from workers.steering import Steering
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "50"))
 CONTROL_SEEDS = 300
@@ -165,10 +166,24 @@ def nobody_says_how_far_was_read(patch):
     patch.setattr(MemoryIntake, "reached", lambda self, place: None)
 
 
+def a_pause_throws_away_what_waits(patch):
+    """Forget the messages that were read and not asked about when a task is paused."""
+    apply = Steering.apply
+
+    def forgetting(self, board):
+        apply(self, board)
+        for line in self._lines:
+            while line.hold.why is not None and line.feeder._window.close(0.0, draining=True) is not None:
+                pass
+
+    patch.setattr(Steering, "apply", forgetting)
+
+
 CONTROLS = {
     idle_lanes_commit_the_end: "lost",
     what_is_owed_holds_no_position: "lost",
     nobody_says_how_far_was_read: "lagging",
+    a_pause_throws_away_what_waits: "lost",
     what_is_beside_an_event_is_sent_alone: "audit copy",
     position_from_what_was_seen: "lost",
     offsets_read_before_the_fence: "doubled",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from schemas.control import EVERY_TASK, FleetControl, TaskControl
 from schemas.task import Task
 from tests.checker import Promise, judge
 from tests.fakes.scripted_model import ScriptedModel
@@ -21,6 +22,7 @@ from workers.asking.model import Broken, Refused, TooBig, TryAgain
 from workers.asking.route import Wishes, open_route
 from workers.auditing.choosing import Choice
 from workers.clocks import Clocks
+from workers.controlling.topics import ControlTopics
 from workers.health import Readiness
 from workers.metrics import Metrics
 from workers.patience import Patience
@@ -28,6 +30,7 @@ from workers.pipeline import Pipeline
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask
 from workers.watch import Watch
+from workers.wiring.controls import build_controls
 from workers.wiring.kafka import build_source
 from workers.wiring.lines import Shared, build_line, build_slots
 from workers.wiring.model import build_limiter, dialect_of
@@ -78,7 +81,17 @@ class Process:
         line = replace(build_line(loaded, route, world.settings, "memory/1", clock, shared), patience=patience)
         source = world.source(self.log, watch, clock)
         self.pipeline = Pipeline(source, {"in": line}, watch, Clocks(clock, clock, world.rng.random, poll_seconds=1.0))
-        await self.pipeline.run(self.stop, 20.0)
+        controls = build_controls(self.log, [line], world.settings, watch, clock, look_seconds=0.5)
+        if controls is None:
+            await self.pipeline.run(self.stop, 20.0)
+            return
+        await controls.catch_up()
+        following = asyncio.ensure_future(controls.follow(watch.controls.troubled))
+        try:
+            await self.pipeline.run(self.stop, 20.0)
+            assert not following.done(), following.result()
+        finally:
+            following.cancel()
 
     def kill(self):
         """Like kill -9: nothing it does has an effect any more, and the group notices later."""
@@ -160,10 +173,15 @@ class World:
         for topic in OUTPUTS:
             self.cluster.create(topic, self.rng.randint(1, 3))
         self.cluster.create("audit", 2)
+        for topic in ControlTopics.of("control"):
+            self.cluster.create(topic, 1)
+        self.paused = {}
+        self.controls = 0
         self.settings = load_settings(
             {
                 "delivery.mode": mode,
                 "audit.share": AUDITED,
+                "controls.topic": "control",
                 "delivery.order": self.rng.choice(["key", "key", "partition", "none"]),
                 "delivery.commit_seconds": self.rng.choice([0.05, 0.2, 1.0]),
                 "batching.max_items": self.rng.choice([1, 4, 16]),
@@ -200,6 +218,8 @@ class World:
             await self.befall(frozen)
         self.cluster.down = False
         self.cluster.changes.tell()
+        for key in [key for key, paused in self.paused.items() if paused]:
+            self.control(key)
         for process in frozen:
             await process.thaw()
         if not any(not p.life.dead for p in self.processes):
@@ -236,6 +256,18 @@ class World:
         elif chance < 0.88 and self.partitions < 6:
             self.partitions += 1
             self.cluster.create("in", self.partitions)
+        elif chance < 0.95:
+            self.control(self.rng.choice([EVERY_TASK, TASK.name]))
+
+    def control(self, key):
+        """Pause what runs, resume what is paused; now and then something unreadable comes before it."""
+        self.controls += 1
+        self.paused[key] = not self.paused.get(key, False)
+        said = {"version": self.controls, "by": "op", "because": "so", "paused": self.paused[key]}
+        made = FleetControl(**said) if key == EVERY_TASK else TaskControl(**said, task=key)
+        if self.rng.random() < 0.3:
+            self.cluster.produce("control", key.encode(), b"neither JSON nor a control")
+        self.cluster.produce("control", key.encode(), made.model_dump_json().encode())
 
     def lose_ends(self, count):
         """Lose the answers of so many EndTxn, and let some arrive late, or twice: then perhaps within the next transaction."""

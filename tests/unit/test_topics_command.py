@@ -96,3 +96,15 @@ def test_findings_are_kept_for_ever_and_in_one_order(task) -> None:
     wanted = {topic.name: topic for topic in found}
     assert (wanted["audit"].partitions, wanted["audit"].config) == (9, {})
     assert (wanted["found"].partitions, wanted["found"].config) == (1, {"retention.ms": "-1"})
+
+
+def test_controls_lie_in_one_order_under_the_brokers_clock(task) -> None:
+    """The last control of a key stays, every change is kept for ever, signs of life for minutes."""
+    roles = roles_of([task], controls="ctl")
+    assert [roles[name] for name in ("ctl", "ctl.changes", "ctl.acks")] == ["controls", "changes", "acknowledgements"]
+    beside = beside_sources([task], controls="ctl")
+    wanted = {topic.name: topic for topic in wanted_topics(roles, {}, Wish(9, None, create_source=False), beside)}
+    assert {wanted[name].partitions for name in beside} == {1}
+    assert {wanted[name].config["message.timestamp.type"] for name in beside} == {"LogAppendTime"}
+    assert wanted["ctl"].config["cleanup.policy"] == "compact"
+    assert wanted["ctl.changes"].config["retention.ms"] == "-1"

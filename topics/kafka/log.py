@@ -11,7 +11,7 @@ from topics.kafka.reader import KafkaReader, kafka_reader
 from topics.kafka.reaper import Reaper
 from topics.kafka.settings import IntakeTimings, WriterSettings, quiet_aiokafka
 from topics.kafka.writer import KafkaWriter
-from topics.record import Committed, Partition, Position
+from topics.record import Committed, Outgoing, Partition, Position
 
 CLOSE_SECONDS = 10.0
 
@@ -33,6 +33,8 @@ class KafkaLog:
         self._instance_id = instance_id
         self._reaper = Reaper()
         self._producers = Producers(connection, writers or WriterSettings(), self._reaper)
+        # Its own producer: a failure here must not cost the lanes theirs.
+        self._publishing = Producers(connection, writers or WriterSettings(), self._reaper)
         self._questions = Questions(connection, self._reaper)
 
     def intake(self, group: str) -> KafkaIntake:
@@ -41,6 +43,9 @@ class KafkaLog:
 
     def writer(self, transactional_id: str, group: str) -> KafkaWriter:
         return KafkaWriter(self._producers, transactional_id=transactional_id, group=group)
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        await self._publishing.publish(records)
 
     def reader(self) -> AbstractAsyncContextManager[KafkaReader]:
         return kafka_reader(self._connection)
@@ -62,5 +67,6 @@ class KafkaLog:
 
     async def close(self) -> None:
         self._producers.close()
+        self._publishing.close()
         self._reaper.take(self._questions.close())
         await self._reaper.finish(CLOSE_SECONDS)

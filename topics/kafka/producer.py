@@ -153,6 +153,18 @@ class Producers:
                 self._shared = await self._started(None)
             return self._shared
 
+    async def publish(self, outgoing: Sequence[Outgoing]) -> None:
+        """See `topics.log.Log.publish`."""
+        producer = await self.shared()
+        try:
+            async with asyncio.timeout(self.settings.commit_seconds):
+                await producer.send(await producer.pack(outgoing))
+        except BaseException as error:  # also when cancelled: what is left in it may not follow what is published later
+            self.drop(producer)
+            if isinstance(error, RecordTooLarge) or not isinstance(error, Exception):
+                raise
+            raise log_error(error, "publishing") from error
+
     def drop(self, producer: Producer) -> None:
         """Let go of the shared producer after an error: whoever asks next gets a new one."""
         if self._shared is producer:

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from topics.errors import LogUnavailable
+from topics.errors import LogUnavailable, missing_topic
 from topics.memory.intake import MemoryIntake
 from topics.memory.reader import MemoryReader
-from topics.memory.writer import MemoryWriter
-from topics.record import Committed, Partition, Position
+from topics.memory.writer import MemoryWriter, check_sizes
+from topics.record import Committed, Outgoing, Partition, Position
 
 if TYPE_CHECKING:
     from topics.memory.cluster import MemoryCluster
@@ -28,6 +28,17 @@ class MemoryLog:
 
     def writer(self, transactional_id: str, group: str) -> MemoryWriter:
         return MemoryWriter(self._cluster, transactional_id, group)
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        await asyncio.sleep(self._cluster.delays.request())
+        await self._reach()
+        check_sizes(records, self._cluster.max_record_bytes)
+        for topic in {record.topic for record in records}:
+            if not self._cluster.partitions(topic):
+                raise missing_topic(topic)
+        for number, record in enumerate(records):
+            self._cluster.append(record, number, None)
+        self._cluster.changes.tell()
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[MemoryReader]:

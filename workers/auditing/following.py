@@ -1,16 +1,14 @@
 """Following the findings topics: every worker reads them whole, in no group, and tells the monitors of their tasks."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 
 import orjson
 
 from schemas.auditing import Note, note_of
-from topics.errors import LogError
 from topics.log import Log
-from topics.reading import Reader
-from topics.record import Partition, Position
+from topics.record import Record
+from topics.tail import Tail
 from workers.auditing.monitor import Monitor
 
 
@@ -20,53 +18,30 @@ class Findings:
     def __init__(
         self, log: Log, monitors: Mapping[str, Mapping[str, Monitor]], tell: Callable[[str], None], look: float
     ) -> None:
-        self._log = log
         self._monitors = monitors
         self._tell = tell
         self._look = look
-        self._next: dict[Partition, int] = {}
+        self._tail = Tail(log, monitors.keys(), self._take)
 
     async def catch_up(self) -> None:
         """Read all that is there. Raises topics.errors.LogError."""
         if self._monitors:
-            async with self._log.reader() as reader:
-                await self._read(reader)
+            await self._tail.catch_up()
+            await self._looked()
 
     async def follow(self, troubled: Callable[[str], None]) -> None:
         """Read on for ever; a log that cannot be read is told of once until it can be again."""
-        if not self._monitors:
-            return
-        said = False
-        while True:
-            try:
-                async with self._log.reader() as reader:
-                    while True:
-                        await self._read(reader)
-                        said = False
-                        await asyncio.sleep(self._look)
-            except LogError as error:
-                if not said:
-                    troubled(str(error))
-                said = True
-            await asyncio.sleep(self._look)
+        if self._monitors:
+            await self._tail.follow(self._look, self._looked, troubled)
 
-    async def _read(self, reader: Reader) -> None:
-        partitions = [partition for topic in self._monitors for partition in await self._log.partitions(topic)]
-        for partition, end in (await reader.ends(partitions)).items():
-            if partition not in self._next:
-                self._next[partition] = (await self._log.earliest(partition)).offset
-            start = Position.restored(partition, min(self._next[partition], end))
-            async for chunk in reader.read(start, end):
-                for record in chunk.records:
-                    self._take(partition.topic, record.value)
-                self._next[partition] = chunk.end
+    async def _looked(self) -> None:
         for task in sorted(task for monitors in self._monitors.values() for task in monitors):
             self._tell(task)
 
-    def _take(self, topic: str, value: bytes | None) -> None:
-        note = read_note(value)
+    def _take(self, record: Record) -> None:
+        note = read_note(record.value)
         if note is not None:
-            for monitor in self._monitors[topic].values():
+            for monitor in self._monitors[record.partition.topic].values():
                 monitor.take(note)
 
 

@@ -15,6 +15,7 @@ from topics import provision
 from topics.provision import Create, Differs, Fine, Grow, LogTopic, Plan, Row, WantedTopic
 from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TasksOption, flags_of
 from workers.commands.table import print_json, print_table
+from workers.controlling.topics import ControlTopics
 from workers.exits import Exit
 from workers.setting_sections import Settings
 from workers.settings import load_settings
@@ -27,6 +28,7 @@ app = typer.Typer(no_args_is_help=True)
 NEW_PARTITIONS = 6
 SAFE_REPLICAS = 3
 _ROLLUPS_MS = 7 * 24 * 3_600_000
+_ACK_MS = 10 * 60_000
 _REQUEST_MS = 7 * 24 * 3_600_000  # an application that was away for a week does not learn what to forget
 
 PartitionsOption = Annotated[
@@ -111,8 +113,8 @@ def _settings(config: Path | None, assignments: Sequence[str] | None, brokers: s
 
 
 async def _planned(settings: Settings, tasks: Sequence[Task], wish: Wish) -> tuple[Plan, list[Line]]:
-    connection, summaries = connection_of(settings.kafka), settings.delivery.summary_topic
-    roles, beside = roles_of(tasks, summaries), beside_sources(tasks, summaries)
+    connection, summaries, controls = connection_of(settings.kafka), settings.delivery.summary_topic, settings.controls.topic
+    roles, beside = roles_of(tasks, summaries, controls), beside_sources(tasks, summaries, controls)
     asked = [WantedTopic(name, 1, 1, config_of(wish.replication, beside.get(name))) for name in roles]
     have = await provision.read_topics(connection, asked)
     todo = provision.plan(have, wanted_topics(roles, have, wish, beside))
@@ -125,7 +127,7 @@ async def _applied(settings: Settings, tasks: Sequence[Task], wish: Wish) -> tup
     return lines, (await _planned(settings, tasks, wish))[1]
 
 
-def roles_of(tasks: Iterable[Task], summaries: str | None = None) -> dict[str, str]:
+def roles_of(tasks: Iterable[Task], summaries: str | None = None, controls: str | None = None) -> dict[str, str]:
     """Return every topic of the tasks and what it is for; one task's escalations may be another's source."""
     roles: dict[str, list[str]] = {}
     for task in tasks:
@@ -141,16 +143,19 @@ def roles_of(tasks: Iterable[Task], summaries: str | None = None) -> dict[str, s
                 roles[topic].append(role)
     if summaries is not None:
         roles |= {summaries: ["summaries"], rollups_of(summaries): ["rollups"]}
+    if controls is not None:
+        topics = ControlTopics.of(controls)
+        roles |= {topics.wanted: ["controls"], topics.changes: ["changes"], topics.acks: ["acknowledgements"]}
     return {topic: ", ".join(names) for topic, names in roles.items()}
 
 
-def beside_sources(tasks: Iterable[Task], summaries: str | None = None) -> dict[str, Beside]:
-    """Return the topics of the tasks' contexts and findings, and of rollups.
+def beside_sources(tasks: Iterable[Task], summaries: str | None = None, controls: str | None = None) -> dict[str, Beside]:
+    """Return the topics of the tasks' contexts and findings, of rollups, and of controls.
 
     What is not said for the time to live is over, and so is its record. Findings are kept for ever, since an alarm holds until
     an operator acts, and lie in one order, the same for all workers.
     """
-    topics = {}
+    topics = _of_controls(ControlTopics.of(controls)) if controls is not None else {}
     if summaries is not None:
         topics[rollups_of(summaries)] = Beside(
             summaries, {"cleanup.policy": "compact,delete", "retention.ms": str(_ROLLUPS_MS)}
@@ -163,6 +168,17 @@ def beside_sources(tasks: Iterable[Task], summaries: str | None = None) -> dict[
             topics[rule.topic] = Beside(task.source.topic, kept)
             topics[rule.forget_topic] = Beside(task.source.topic, {"retention.ms": str(_REQUEST_MS)})
     return topics
+
+
+def _of_controls(topics: ControlTopics) -> dict[str, Beside]:
+    """One order for all workers, the brokers' clock for all times; signs of life are of no use after a few minutes."""
+    stamped = {"message.timestamp.type": "LogAppendTime"}
+    kept = {
+        topics.wanted: {"cleanup.policy": "compact"},
+        topics.changes: {"retention.ms": "-1"},
+        topics.acks: {"retention.ms": str(_ACK_MS), "segment.ms": str(_ACK_MS)},
+    }
+    return {topic: Beside(topic, config | stamped, partitions=1) for topic, config in kept.items()}
 
 
 def wanted_topics(

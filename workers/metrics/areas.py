@@ -175,6 +175,16 @@ class LaneMetrics:
     lane_state = Declared(Gauge, "lane_state", "1 for the state the lane is in.", ("topic", "partition", "state"))
 
 
+class ControlMetrics:
+    """What an operator wants at run time."""
+
+    paused = Declared(Gauge, "paused", "1 while nothing of the task is read by an operator's wish.", ("task", "topic"))
+    control_version = Declared(
+        Gauge, "control_version", "Version of the control that is run, by task and `*`; 0 is none.", ("task",)
+    )
+    control_refused = Declared(Gauge, "control_refused", "1 while a later control is there and not run.", ("task",))
+
+
 class ProcessMetrics:
     """The worker itself."""
 

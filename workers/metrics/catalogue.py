@@ -11,14 +11,14 @@ from prometheus_client import CollectorRegistry, Counter, ProcessCollector, gene
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from workers.metrics.areas import CommitResult, LaneMetrics, ProcessMetrics
+from workers.metrics.areas import CommitResult, ControlMetrics, LaneMetrics, ProcessMetrics
 from workers.metrics.declared import Declared, declarations
 from workers.metrics.partition_metrics import PartitionMetrics
 from workers.metrics.promise_metrics import PromiseMetrics
 from workers.metrics.task_metrics import PerTask, TaskMetrics
 
 
-class Metrics(ProcessMetrics, LaneMetrics, PromiseMetrics, PerTask):
+class Metrics(ProcessMetrics, ControlMetrics, LaneMetrics, PromiseMetrics, PerTask):
     """A worker's metrics over a registry of its own."""
 
     def __init__(self, version: str) -> None:

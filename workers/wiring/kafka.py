@@ -12,6 +12,7 @@ from topics.lane_facts import AtLeastOnce, Delivery, ExactlyOnce, LaneRules
 from topics.ledger import Order
 from topics.log import Log
 from topics.source import Source
+from workers.controlling.topics import ControlTopics
 from workers.recalling import Recall
 from workers.secrets import kafka_password
 from workers.setting_delivery import AtLeastOnceSettings, DeliverySettings, ExactlyOnceSettings
@@ -83,10 +84,15 @@ def delivery_of(delivery: DeliverySettings) -> Delivery:
             assert_never(unsaid)
 
 
-async def require_topics(log: Log, tasks: Sequence[Task], summary_topic: str | None = None) -> None:
-    """Raise LogRefused for the first topic of the tasks that does not exist, before anything is consumed."""
-    if summary_topic is not None and not await log.partitions(summary_topic):
-        raise missing_topic(summary_topic)
+async def require_topics(log: Log, tasks: Sequence[Task], settings: Settings) -> None:
+    """Raise LogRefused for the first topic of the tasks or settings that does not exist, before anything is consumed."""
+    beside = [topic for topic in (settings.delivery.summary_topic,) if topic is not None]
+    if settings.controls.topic is not None:
+        topics = ControlTopics.of(settings.controls.topic)
+        beside += [topics.wanted, topics.acks]
+    for topic in beside:
+        if not await log.partitions(topic):
+            raise missing_topic(topic)
     for task in tasks:
         context = [] if task.context is None else [task.context.topic]
         for topic in [task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values(), *context]:

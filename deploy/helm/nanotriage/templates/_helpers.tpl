@@ -61,6 +61,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end }}
 {{- with dig "delivery" "summary_topic" "" .Values.settings }}{{ $outcomes = append $outcomes . }}{{ end }}
+{{- with dig "controls" "topic" "" .Values.settings }}
+{{- $stamped := dict "message.timestamp.type" "LogAppendTime" }}
+{{- $beside = append $beside (dict "name" . "operations" (list "Read") "partitions" 1 "config" (merge (dict "cleanup.policy" "compact") $stamped)) }}
+{{- $beside = append $beside (dict "name" (printf "%s.changes" .) "operations" (list) "partitions" 1 "config" (merge (dict "retention.ms" -1) $stamped)) }}
+{{- $beside = append $beside (dict "name" (printf "%s.acks" .) "operations" (list "Write") "partitions" 1 "config" (merge (dict "retention.ms" 600000 "segment.ms" 600000) $stamped)) }}
+{{- end }}
 {{- if not $sources }}{{ fail "there is no task: name one in tasks.shipped or write one into tasks.files" }}{{ end }}
 {{- if ne (len $sources) (len (uniq $sources)) }}{{ fail "two tasks read the same topic: install them as two releases with two groups" }}{{ end }}
 {{- dict "sources" ($sources | sortAlpha) "outcomes" ($outcomes | uniq | sortAlpha) "beside" ($beside | uniq) | toJson }}
