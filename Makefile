@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos deploy sbom lock clean
+.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos deploy audit sbom lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,8 +26,8 @@ DEMO_FLAGS := $(if $(BROKERS),--brokers $(BROKERS)) $(if $(MODEL_URL),--model-ur
 demo: $(READY) ## the main job on a real Kafka and a local model: no key, no broker, no Docker
 	$(BIN)/nanotriage demo $(DEMO_FLAGS)
 
-test: $(READY) ## everything CI runs: check, simulation, packaging, broker, deploy; says how long each took
-	@set -e; for part in check simulation packaging broker deploy; do \
+test: $(READY) ## everything CI runs: check, simulation, packaging, broker, deploy, audit; says how long each took
+	@set -e; for part in check simulation packaging broker deploy audit; do \
 	  started=$$(date +%s); $(MAKE) --no-print-directory $$part; echo "=== $$part: $$(($$(date +%s) - started)) s"; done
 
 check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no broker, a few minutes
@@ -56,6 +56,9 @@ packaging: $(READY) ## the wheel, installed into a clean environment
 deploy: $(READY) ## chart, alerts and image: schemas of five Kubernetes versions, operators, promtool (tools are fetched and kept)
 	$(BIN)/python -m tests.deploy.tools
 	$(PYTEST) tests/deploy
+
+audit: $(READY) ## known vulnerabilities of what the images hold, by pip-audit (OSV_URL=... asks a database of yours)
+	$(BIN)/python -m tests.deploy.audit $(if $(OSV_URL),--osv-url $(OSV_URL))
 
 sbom: $(READY) ## what the image holds, as CycloneDX 1.6 from the lock: dist/sbom.cdx.json
 	$(BIN)/python -m tests.deploy.sbom dist/sbom.cdx.json

@@ -11,7 +11,7 @@ def write(path: Path) -> None:
     """Write it as CycloneDX 1.6, checked by its generator against that schema. Raises ToolMissing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = ["--pyproject", ROOT / "pyproject.toml", "--mc-type", "application", "--sv", "1.6", "--of", "JSON"]
-    command = [tools.cyclonedx(), "-m", "cyclonedx_py", "requirements", ROOT / "requirements" / "runtime.txt", *options]
+    command = [tools.supply_chain(), "-m", "cyclonedx_py", "requirements", ROOT / "requirements" / "runtime.txt", *options]
     tools.run([*command, "--output-reproducible", "--validate", "-o", path], cwd=ROOT, seconds=120)
 
 

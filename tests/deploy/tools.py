@@ -119,8 +119,8 @@ def helm() -> Path:
 
 
 @cache
-def cyclonedx() -> Path:
-    """Return the Python that has the CycloneDX generator, in an environment of its own."""
+def supply_chain() -> Path:
+    """Return the Python that has the CycloneDX generator and pip-audit, in an environment of its own."""
     lock = ROOT / "requirements" / "sbom.txt"
 
     def make(folder: Path) -> None:
@@ -129,7 +129,7 @@ def cyclonedx() -> Path:
         target = folder / "venv" / "bin" / "python"
         run([uv, "pip", "install", "-q", "--require-hashes", "--python", target, "-r", lock], seconds=300)
 
-    return made(f"cyclonedx-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}", make) / "venv" / "bin" / "python"
+    return made(f"supply-chain-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}", make) / "venv" / "bin" / "python"
 
 
 def schemas() -> Path:
@@ -275,7 +275,7 @@ def trigger_words(scaler: str) -> frozenset[str]:
     return frozenset(re.findall(r'keda:"name=(\w+),\s*order=triggerMetadata', source))
 
 
-NEEDED: tuple[Callable[[], object], ...] = (helm, promtool, definitions, cyclonedx, formula, helm_unittest, cyclonus)
+NEEDED: tuple[Callable[[], object], ...] = (helm, promtool, definitions, supply_chain, formula, helm_unittest, cyclonus)
 
 
 def main() -> None:
