@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from schemas.control import ControlAck, FleetControl, TaskControl
+from schemas.drift import DriftEvent
 from schemas.fields import Frozen
 from schemas.verdict import Doubt, SignalKind
 
@@ -196,6 +197,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "task_control.v1": TaskControl,
     "fleet_control.v1": FleetControl,
     "control_ack.v1": ControlAck,
+    "drift.v1": DriftEvent,
 }
 
 

@@ -86,6 +86,16 @@ def rollups_of(topic: str) -> str:
     return f"{topic}.rollups"
 
 
+def alerts_of(topic: str) -> str:
+    """Return the topic of what has changed, as the records of a topic tell."""
+    return f"{topic}.alerts"
+
+
+def baselines_of(topic: str) -> str:
+    """Return the topic of what the records of a topic are compared with."""
+    return f"{topic}.baselines"
+
+
 def rows_of(notes: Sequence[Note]) -> list[Row]:
     """Return a row for each tenant and model."""
     rows: dict[tuple[str | None, str], Row] = {}

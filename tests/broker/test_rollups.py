@@ -22,7 +22,8 @@ async def test_rollups_equal_a_count_of_the_events_after_kills(bootstrap, tmp_pa
     summaries, chance = f"{stage.name}.sums", random.Random(7)
     async with admin_of(bootstrap) as admin:
         await make_topic(admin, summaries, 2, 1)
-        await make_topic(admin, f"{summaries}.rollups", 2, 1, {"cleanup.policy": "compact"})
+        for table in ("rollups", "alerts", "baselines"):
+            await make_topic(admin, f"{summaries}.{table}", 2, 1, {"cleanup.policy": "compact"})
     await _abort(bootstrap, summaries)
     settings = worker_settings(stage, "", delivery__summary_topic=summaries)
     application = ("rollups", "--window", "2")

@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 from tests.deploy.chart import CHART, one, render
 from tests.deploy.prometheus import Prometheus
 from tests.helpers import wait_until
-from workers.metrics import Metrics, catalogue
+from workers.metrics import HOLDERS, Metrics, catalogue
 from workers.metrics.declared import declarations
 
 # The rules select by these; any other label has one value.
@@ -26,16 +26,17 @@ QUERIES = {
 
 
 class Exposed(threading.Thread):
-    """A worker's /metrics, with every metric of the catalogue, each moving with each look at it."""
+    """/metrics of a worker and of what runs beside it, with every metric of the catalogue, each moving with each look at it."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        metrics = Metrics("0.0.0")
+        exposed = [Metrics("0.0.0"), *(holder() for holder in HOLDERS if holder is not Metrics)]
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                move(metrics)
-                body = metrics.exposition()
+                for metrics in exposed:
+                    move(metrics)
+                body = b"".join(metrics.exposition() for metrics in exposed)
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()

@@ -11,7 +11,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DataSourceRef, VariableRefresh
 from prometheus_client import Counter, Histogram
 
-from workers.metrics import Metrics
+from workers.metrics import HOLDERS
 from workers.metrics.declared import Declared
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="$datasource")
@@ -83,7 +83,7 @@ def of(metric: Declared[Any]) -> Shown:
 def rows() -> Iterator[tuple[str, tuple[Shown, ...]]]:
     """Return the rows: title and panels. Every metric of the catalogue is in one."""
     yield "What matters", FIRST
-    for area in reversed(Metrics.__mro__):
+    for area in dict.fromkeys(area for holder in HOLDERS for area in reversed(holder.__mro__)):
         shown = tuple(of(metric) for metric in vars(area).values() if isinstance(metric, Declared))
         if shown:
             yield (area.__doc__ or area.__name__).rstrip("."), shown

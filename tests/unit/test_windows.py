@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from workers.setting_model import Price
 from workers.stateful.serving import exposition
-from workers.stateful.windows import Window, Windows, after
+from workers.stateful.windows import Summary, Window, Windows, after
 
 SUMS = {
     "messages": 2,
@@ -28,7 +28,8 @@ def windows(**prices):
 
 def run(table, shown, records):
     for offset, value in records:
-        for window, sums in shown.changes(value):
+        summary = Summary.read(value)
+        for window, sums in [] if summary is None else shown.changes(summary):
             table[window.key()] = after(table.get(window.key()), offset, sums)
             shown.take(window.key(), table[window.key()])
 

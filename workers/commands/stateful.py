@@ -22,15 +22,18 @@ from workers.settings import load_settings
 from workers.stateful.application import Storage, application, live
 from workers.stateful.conversations import conversations
 from workers.stateful.keeper import keeper_of
-from workers.stateful.rollups import rollups
+from workers.stateful.rollups import Rollups
+from workers.stateful.seasons import Rule, Season
 from workers.stateful.serving import served
 from workers.stateful.windows import Windows
-from workers.summing import rollups_of
+from workers.summing import alerts_of, baselines_of, rollups_of
 from workers.taskfiles import load_task
 from workers.wiring.kafka import connection_of
 
 app = typer.Typer(no_args_is_help=True)
 _LOG = bind("nanotriage.stateful")
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 
 
 @app.callback()
@@ -66,7 +69,7 @@ def conversations_command(
             )
             keeper = keeper_of(wanted, rule)
             _LOG.info("started", task=wanted.name, partitions=partitions, store=store)
-            await live(conversations(bare, keeper, storage, partitions, lambda: time.time_ns() // 1_000_000), stop)
+            await live(conversations(bare, keeper, storage, partitions, _now_ms), stop)
 
     asyncio.run(work())
 
@@ -75,6 +78,17 @@ def conversations_command(
 def rollups_command(
     window: Annotated[int, typer.Option(min=1, help="Seconds of a window.")] = 60,
     hours: Annotated[float, typer.Option(min=0.1, help="Hours for which windows are held in memory and served.")] = 24.0,
+    look: Annotated[int, typer.Option(min=1, help="Seconds between two looks for drift.")] = 300,
+    slot: Annotated[int, typer.Option(min=1, help="Seconds of traffic that are compared with their like.")] = 3600,
+    season: Annotated[
+        Season, typer.Option(help="What a slot's like is: any, that of the time of day, or of the week.")
+    ] = "day",
+    false_alarm_days: Annotated[
+        float, typer.Option(min=0.001, help="One false alarm of a task in so many days, at most.")
+    ] = 30.0,
+    adopt_hours: Annotated[
+        float, typer.Option(min=0.001, help="An alert that lasts so long ends: what it was about is what comes from now on.")
+    ] = 72.0,
     folder: Annotated[Path, typer.Option(help="Folder of the application; no two processes may share one.")] = Path(
         ".nanotriage/stateful"
     ),
@@ -82,29 +96,45 @@ def rollups_command(
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Add up the counts of every commit by window, task, tenant and model, until told to stop.
+    """Add up the counts of every commit by window, task, tenant and model, and say when they are no longer what they were.
 
-    Serves `/rollups` (JSON) and `/metrics` (Prometheus, the last window that is over) on `health.port`.
+    Serves `/rollups` and `/alerts` (JSON) and `/metrics` (Prometheus) on `health.port`, until told to stop.
     """
     settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
     summaries = settings.delivery.summary_topic
     if summaries is None:
         raise UserError("nothing is summed up: set delivery.summary_topic, for the workers too")
+    rule = Rule(look * 1000, slot * 1000, season, round(false_alarm_days * _DAY_MS), round(adopt_hours * _HOUR_MS))
+    refuse_times(window, look, slot, hours)
     configure(settings.logs.format, settings.logs.level)
     kafka, connection, storage = settings.kafka, connection_of(settings.kafka), Storage("memory", folder)
 
     async def work() -> None:
         stop = asyncio.Event()
         with stop_on_signals(stop):
-            partitions = await same_partitions(connection, [summaries, rollups_of(summaries)], "the summaries")
+            tables = [rollups_of(summaries), alerts_of(summaries), baselines_of(summaries)]
+            partitions = await same_partitions(connection, [summaries, *tables], "the summaries")
             bare = application(f"{kafka.app}.rollups", connection, kafka.session_timeout_seconds, storage)
-            windows = Windows(window * 1000, round(hours * 3_600_000), settings.model.prices)
-            added = rollups(bare, windows, summaries, partitions, lambda: time.time_ns() // 1_000_000)
-            async with served(windows, settings.health, lambda: time.time_ns() // 1_000_000) as port:
+            windows = Windows(window * 1000, round(hours * _HOUR_MS), settings.model.prices)
+            watcher = Rollups(bare, windows, rule, summaries, partitions, _now_ms).watcher
+            async with served(watcher, settings.health, _now_ms) as port:
                 _LOG.info("started", topic=summaries, partitions=partitions, port=port)
-                await live(added, stop)
+                await live(bare, stop)
 
     asyncio.run(work())
+
+
+def refuse_times(window: int, look: int, slot: int, hours: float) -> None:
+    """Raise UserError for times in seconds, and hours, that do not fit into each other."""
+    for name, longer, part, shorter in (("look", look, "window", window), ("slot", slot, "look", look)):
+        if longer % shorter:
+            raise UserError(f"--{name} {longer} is no multiple of --{part} {shorter}: choose one that is")
+    if hours * 3600 < 2 * slot:
+        raise UserError(f"--hours {hours:g} are shorter than two slots of {slot} seconds: raise it, or shorten --slot")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def group_of(app_name: str, task: Task) -> str:

@@ -19,7 +19,7 @@ from workers.controlling.topics import ControlTopics
 from workers.exits import Exit
 from workers.setting_sections import Settings
 from workers.settings import load_settings
-from workers.summing import rollups_of
+from workers.summing import alerts_of, baselines_of, rollups_of
 from workers.taskfiles import load_task
 from workers.wiring.kafka import connection_of
 
@@ -143,6 +143,7 @@ def roles_of(tasks: Iterable[Task], summaries: str | None = None, controls: str 
                 roles[topic].append(role)
     if summaries is not None:
         roles |= {summaries: ["summaries"], rollups_of(summaries): ["rollups"]}
+        roles |= {alerts_of(summaries): ["alerts"], baselines_of(summaries): ["baselines"]}
     if controls is not None:
         topics = ControlTopics.of(controls)
         roles |= {topics.wanted: ["controls"], topics.changes: ["changes"], topics.acks: ["acknowledgements"]}
@@ -150,7 +151,7 @@ def roles_of(tasks: Iterable[Task], summaries: str | None = None, controls: str 
 
 
 def beside_sources(tasks: Iterable[Task], summaries: str | None = None, controls: str | None = None) -> dict[str, Beside]:
-    """Return the topics of the tasks' contexts and findings, of rollups, and of controls.
+    """Return the topics of the tasks' contexts and findings, of rollups and what watches them, and of controls.
 
     What is not said for the time to live is over, and so is its record. Findings are kept for ever, since an alarm holds until
     an operator acts, and lie in one order, the same for all workers.
@@ -160,6 +161,8 @@ def beside_sources(tasks: Iterable[Task], summaries: str | None = None, controls
         topics[rollups_of(summaries)] = Beside(
             summaries, {"cleanup.policy": "compact,delete", "retention.ms": str(_ROLLUPS_MS)}
         )
+        for table in (alerts_of(summaries), baselines_of(summaries)):
+            topics[table] = Beside(summaries, {"cleanup.policy": "compact"})
     for task in tasks:
         if (findings := task.routes.findings) is not None:
             topics[findings] = Beside(task.source.topic, {"retention.ms": "-1"}, partitions=1)

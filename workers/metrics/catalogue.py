@@ -4,27 +4,24 @@
 own; nothing is registered globally.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, get_args
 
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
-from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.registry import Collector
+from prometheus_client import Counter, ProcessCollector
 
 from workers.metrics.areas import CommitResult, ControlMetrics, LaneMetrics, ProcessMetrics
-from workers.metrics.declared import Declared, declarations
+from workers.metrics.declared import Declared, Exposed, declarations
+from workers.metrics.drift_metrics import DriftMetrics
 from workers.metrics.partition_metrics import PartitionMetrics
 from workers.metrics.promise_metrics import PromiseMetrics
 from workers.metrics.task_metrics import PerTask, TaskMetrics
 
 
-class Metrics(ProcessMetrics, ControlMetrics, LaneMetrics, PromiseMetrics, PerTask):
+class Metrics(ProcessMetrics, ControlMetrics, LaneMetrics, PromiseMetrics, PerTask, Exposed):
     """A worker's metrics over a registry of its own."""
 
     def __init__(self, version: str) -> None:
-        self.registry = CollectorRegistry(auto_describe=False)
-        for attribute, declared in declarations(type(self)):
-            self.__dict__[attribute] = declared.made(self.registry)
+        super().__init__()
         self.build_info.labels(version).set(1)
         self.commits: Mapping[CommitResult, Counter] = {r: self.lane_commits.labels(r) for r in get_args(CommitResult)}
 
@@ -40,24 +37,14 @@ class Metrics(ProcessMetrics, ControlMetrics, LaneMetrics, PromiseMetrics, PerTa
         """Return the gauges of one partition; `forget` them when the partition is revoked."""
         return PartitionMetrics(self, topic, number)
 
-    def exposition(self) -> bytes:
-        """Return the Prometheus text format, without the `_created` series nobody reads."""
-        return generate_latest(_WithoutCreated(self.registry))
 
-
-class _WithoutCreated(Collector):
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Family]:
-        for family in self._registry.collect():
-            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
-            yield family
+HOLDERS: tuple[type[Exposed], ...] = (Metrics, DriftMetrics)
+"""What a worker exposes, and what the processes beside it do."""
 
 
 def catalogue() -> tuple[Declared[Any], ...]:
     """Return every metric's declaration, in the order they are written."""
-    return tuple(declared for _, declared in declarations(Metrics))
+    return tuple(declared for holder in HOLDERS for _, declared in declarations(holder))
 
 
 def metrics_markdown() -> str:

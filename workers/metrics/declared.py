@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar, overload
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 V = TypeVar("V", bound=MetricWrapperBase)
@@ -58,3 +60,26 @@ def declarations(holder: type[object]) -> Iterator[tuple[str, Declared[Any]]]:
     """Return what a class and those it is made of declare, with its attribute, those first named first."""
     for part in reversed(holder.__mro__):
         yield from ((name, value) for name, value in vars(part).items() if isinstance(value, Declared))
+
+
+class Exposed:
+    """A process's metrics: what its class declares, over a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        for attribute, declared in declarations(type(self)):
+            self.__dict__[attribute] = declared.made(self.registry)
+
+    def exposition(self) -> bytes:
+        """Return the Prometheus text format, without the `_created` series nobody reads."""
+        return generate_latest(_WithoutCreated(self.registry))
+
+
+class _WithoutCreated(Collector):
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Family]:
+        for family in self._registry.collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family

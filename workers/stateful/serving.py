@@ -1,4 +1,4 @@
-"""Rollups over HTTP: `/rollups` is JSON, `/metrics` is Prometheus text about the last window that has ended."""
+"""Rollups over HTTP: `/rollups` is JSON and so is `/alerts`, `/metrics` is Prometheus text about what has ended last."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,20 +7,23 @@ import orjson
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from workers.health import HealthServer, Heartbeat, Readiness
+from workers.metrics.drift_metrics import DriftMetrics
 from workers.setting_sections import HealthSettings
+from workers.stateful.watching import Watcher
 from workers.stateful.windows import Windows
 
 _OUTCOMES = ("labelled", "escalated", "dead")
 
 
 @asynccontextmanager
-async def served(windows: Windows, health: HealthSettings, now_ms: Callable[[], int]) -> AsyncIterator[int | None]:
+async def served(watcher: Watcher, health: HealthSettings, now_ms: Callable[[], int]) -> AsyncIterator[int | None]:
     """Listen for the length of the block and give the port, None where none is wanted. Raises UserError."""
-    pages = {"/rollups": lambda: orjson.dumps(windows.told())}
+    windows = watcher.windows
+    pages = {"/rollups": lambda: orjson.dumps(windows.told()), "/alerts": lambda: orjson.dumps(watcher.on())}
     readiness = Readiness()
     readiness.clear("starting")
     silent = Heartbeat(lambda: 0.0, lambda: None)  # there is no poll loop of ours: it lives while it answers
-    server = HealthServer(readiness, silent, lambda: exposition(windows, now_ms()), pages)
+    server = HealthServer(readiness, silent, lambda: exposition(windows, now_ms()) + drift_exposition(watcher), pages)
     port = None if health.port is None else await server.start(health.host, health.port)
     try:
         yield port
@@ -53,3 +56,21 @@ def exposition(windows: Windows, now_ms: int) -> bytes:
             for label, count in counts.items():
                 labelled.labels(*place, field, label).set(count)
     return generate_latest(registry)
+
+
+def drift_exposition(watcher: Watcher) -> bytes:
+    """Return what the last looks saw, and the alerts that are on."""
+    metrics = DriftMetrics()
+    for seen in (seen for looked in watcher.seen.values() for seen in looked):
+        about = _about(*seen.series, seen.subject.kind, seen.subject.field)
+        metrics.drift_size.labels(*about).set(seen.size)
+        metrics.drift_evidence.labels(*about).set(seen.part)
+        metrics.drift_alert.labels(*about).set(0)
+    for alert in watcher.on():
+        about = _about(*(alert[name] for name in ("task", "tenant", "model", "kind", "field")))
+        metrics.drift_alert.labels(*about).set(1)
+    return metrics.exposition()
+
+
+def _about(task: str, tenant: str | None, model: str | None, kind: str, field: str | None) -> tuple[str, ...]:
+    return task, tenant or "", model or "", str(kind), field or ""

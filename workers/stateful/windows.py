@@ -26,6 +26,24 @@ class Window(NamedTuple):
         return orjson.dumps(list(self))
 
 
+class Summary(NamedTuple):
+    """What a commit says: when, of which task, and the sums of each tenant and model."""
+
+    task: str
+    at_ms: int
+    rows: list[tuple[str | None, str, Row]]
+
+    @classmethod
+    def read(cls, value: bytes | None) -> "Summary | None":
+        """Return the summary that a record holds, None for bytes that are none of this version."""
+        try:
+            parsed = orjson.loads(value or b"")
+            rows = [(row["tenant"], row["model"], row["sums"]) for row in parsed["rows"]]
+            return cls(parsed["task"], parsed["at_ms"], rows) if parsed["v"] == VERSION else None
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return None
+
+
 @dataclass(slots=True)
 class Windows:
     """The rows held now, by window. `kept_ms` is how long; `prices` are per million tokens by model, None is unknown."""
@@ -35,16 +53,10 @@ class Windows:
     prices: Mapping[str, Price]
     rows: dict[Window, Row] = field(default_factory=dict)
 
-    def changes(self, value: bytes | None) -> Iterator[tuple[Window, Row]]:
-        """Yield the windows that a summary adds to, and what. Nothing for bytes that are none of this version."""
-        try:
-            parsed = orjson.loads(value or b"")
-            start = parsed["at_ms"] // self.width_ms * self.width_ms
-            rows = [(Window(start, parsed["task"], row["tenant"], row["model"]), row["sums"]) for row in parsed["rows"]]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            return
-        if parsed["v"] == VERSION:
-            yield from rows
+    def changes(self, summary: Summary) -> Iterator[tuple[Window, Row]]:
+        """Yield the windows that a summary adds to, and what."""
+        start = summary.at_ms // self.width_ms * self.width_ms
+        return ((Window(start, summary.task, tenant, model), sums) for tenant, model, sums in summary.rows)
 
     def take(self, key: bytes, value: bytes | None) -> None:
         """Hold what a row of the table says."""
