@@ -114,7 +114,7 @@ class KafkaIntake:
         kafka_partition = TopicPartition(partition.topic, partition.number)
         self._consumer.seek(kafka_partition, position.offset)
         self._consumer.resume(kafka_partition)
-        self._assignment.sought(partition)
+        self._assignment.sought(position)
 
     def reached(self, partition: Partition) -> Position | None:
         # What aiokafka has handed to `_fetch` is held at once, so its position is ours while nothing is held.
@@ -180,7 +180,13 @@ class KafkaIntake:
     ) -> None:
         """Fetch into the assignment. Nothing is awaited between getmany's return and holding what it brought."""
         asked = [TopicPartition(p.topic, p.number) for p in self._assignment.readable(wanted)] or [_NOTHING]
-        batches = await consumer.getmany(*asked, timeout_ms=int(wait_seconds * 1000), max_records=max_records)
+        try:
+            batches = await consumer.getmany(*asked, timeout_ms=int(wait_seconds * 1000), max_records=max_records)
+        except Exception:
+            # A batch that fails its checksum takes along what aiokafka had already taken of other partitions.
+            for position in self._assignment.fetched():
+                consumer.seek(TopicPartition(position.partition.topic, position.partition.number), position.offset)
+            raise
         for partition, records in batches.items():
             self._assignment.hold(Partition(partition.topic, partition.partition), records_of(partition, records))
 

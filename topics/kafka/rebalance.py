@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from topics.errors import LogRefused
 from topics.kafka.static_member import StaticMember
 from topics.log import AssignmentListener
-from topics.record import Partition, Record
+from topics.record import Partition, Position, Record
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ class Assignment:
         self.closed = False
         self.refused: LogRefused | None = None  # why there will never be another
         self._ours: frozenset[Partition] = frozenset()
-        self._sought: set[Partition] = set()
+        self._sought: dict[Partition, Position] = {}  # and up to where it was fetched
         self._held: dict[Partition, list[Record]] = {}
 
     def __contains__(self, partition: Partition) -> bool:
@@ -34,9 +34,13 @@ class Assignment:
         self._held.clear()
         return previous
 
-    def sought(self, partition: Partition) -> None:
-        self._held.pop(partition, None)
-        self._sought.add(partition)
+    def sought(self, position: Position) -> None:
+        self._held.pop(position.partition, None)
+        self._sought[position.partition] = position
+
+    def fetched(self) -> Collection[Position]:
+        """Return up to where each partition that is read was fetched: behind the last record that was held."""
+        return self._sought.values()
 
     def drained(self, partition: Partition) -> bool:
         """Whether the partition is read and everything fetched of it was taken."""
@@ -47,8 +51,9 @@ class Assignment:
 
     def hold(self, partition: Partition, records: list[Record]) -> None:
         """Keep what was fetched; records of a partition that was not sought are dropped, a later seek fetches them again."""
-        if partition in self._sought:
+        if partition in self._sought and records:
             self._held.setdefault(partition, []).extend(records)
+            self._sought[partition] = records[-1].position_after()
 
     def take(self, wanted: Collection[Partition], max_records: int) -> list[Record]:
         taken: list[Record] = []
