@@ -117,6 +117,11 @@ class Source:
             return True
         return not self._limbo.forsake(receipt)
 
+    @property
+    def epoch(self) -> int:
+        """How many assignments there were: with each of them receipts may have lost their worth (`owes`)."""
+        return self._epoch
+
     def stragglers(self) -> Sequence[Receipt]:
         """Return the receipts whose lacking answers alone keep a partition's window from moving on."""
         ledgers = (lane.ledger for lane in self._lanes.values() if lane.state is LaneState.ACTIVE)

@@ -82,6 +82,7 @@ class Pipeline:
         """Record -> Message -> the window; what is no message is rejected at once. Never cancelled, never waits for a model."""
         while not self._done.is_set():
             self.last_poll = self._clocks.monotonic()
+            self._settling.drop_lost(self._lines)
             room = {topic: line.room for topic, line in self._lines.items()}
             arrivals = await self._source.pull(room, self._clocks.poll_seconds)
             now = self._clocks.wall()

@@ -25,6 +25,7 @@ class Settling:
         self._watch = watch
         self._clocks = clocks
         self._waiting: dict[Receipt, Entry] = {}
+        self._epoch = source.epoch
 
     def waits(self, entry: Entry) -> None:
         """Remember a message that is to be asked about."""
@@ -38,13 +39,23 @@ class Settling:
 
     def still_owed(self, part: Part) -> Part:
         """Leave out entries of partitions that were taken away meanwhile: their new owner asks for itself."""
-        entries = []
-        for entry in part.entries:
-            if self._source.owes(entry.receipt):
-                entries.append(entry)
-            else:
-                self._waiting.pop(entry.receipt, None)
-        return replace(part, entries=entries)
+        return replace(part, entries=[entry for entry in part.entries if not self._is_lost(entry)])
+
+    def drop_lost(self, lines: Mapping[str, Line]) -> None:
+        """After a rebalance, take out of the windows what is not ours to ask about any more, or will be received again.
+
+        Left there, it would have to be taken out of batches, and calls would be made about the rest of them.
+        """
+        if self._source.epoch != self._epoch:
+            self._epoch = self._source.epoch
+            for line in lines.values():
+                line.feeder.remove(self._is_lost)
+
+    def _is_lost(self, entry: Entry) -> bool:
+        if self._source.owes(entry.receipt):
+            return False
+        self._waiting.pop(entry.receipt, None)
+        return True
 
     def answered(
         self, line: Line, entry: Entry, verdict: Labelled | Escalated, by: AnsweredBy, *, place: int, attempts: int

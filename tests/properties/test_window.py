@@ -118,6 +118,25 @@ def test_a_window_may_be_resized_at_any_time(items, sizes, apart):
     assert window.due_at() is None
 
 
+@given(ITEMS, PLACES, st.sets(st.integers(0, 60)), st.booleans())
+def test_what_is_removed_never_leaves_and_everything_else_does(items, places, gone, apart):
+    """Whatever its flow, priority and age; and the window counts what is left as if the others had never come."""
+    places = dict(enumerate(islice(cycle(places), len(items))))
+    window = Window(Limits(4, 500, 0.2), lambda item: (item[0] if apart else None, places[item[1]][0], places[item[1]][1]))
+    for number, (tenant, tokens, _) in enumerate(items):
+        window.add((tenant, number), tokens, number / 1000, places[number][2])
+    window.remove(lambda item: item[1] in gone)
+    left = [number for number in range(len(items)) if number not in gone]
+    assert len(window) == len(left)
+    assert (window.due_at() is None) == (not left)
+    out = []
+    while (batch := window.close(1.0, draining=False)) is not None:
+        assert len(batch.items) <= 4
+        out += [number for _, number in batch.items]
+    assert sorted(out) == left
+    assert len(window) == 0
+
+
 def test_what_a_message_costs_does_not_grow_with_the_queue():
     """Ten times the messages wait, in as many flows: a message costs about the same (ten times, if anybody looked at all)."""
 

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -479,6 +480,38 @@ async def test_an_urgent_message_and_another_tenants_overtake_a_flood():
     soon = [text for texts in model.texts[asked : asked + 4] for text in texts]
     assert "cancel 1, gold" in model.texts[asked]
     assert "cancel 2, small" in soon
+
+
+class Idle:
+    """A member of the group that takes partitions and does nothing with them."""
+
+    async def revoked(self, partitions):
+        pass
+
+    def assigned(self, partitions):
+        self.owned = partitions
+
+
+async def test_calls_are_full_after_another_worker_took_partitions_over():
+    """What waits of a lost partition leaves at once, not one by one out of calls about the rest of them."""
+    model = ScriptedModel(labels)
+    house = House(model, **{"model.concurrency": 1, "batching.max_items": 16, "guard.share": 0})
+    for number in range(240):
+        value = orjson.dumps({"body": f"cancel {1_000 + number}"})
+        house.cluster.produce("in", b"%d" % number, value, partition=number % 3)
+    async with house.working():
+        model.hold = asyncio.Event()
+        await until(lambda: len(model.texts) > 1 and house.received() == 240)
+        asked, idle = len(model.texts), Idle()
+        await house.cluster.log().intake("nanotriage").start(["in"], idle)
+        ours = 80 * (3 - len(idle.owned))
+        assert 0 < ours < 240
+        waiting = partial(house.metrics.registry.get_sample_value, "nanotriage_messages_waiting")
+        await until(lambda: ours - 16 <= waiting() <= ours)  # those that are being asked about do not wait
+        model.hold.set()
+        await until(lambda: len(house.events("labelled")) >= ours)
+    *sizes, _ = [len(texts) for texts in model.texts[asked:]]
+    assert set(sizes) == {16}
 
 
 @pytest.mark.parametrize(("written", "age"), [(99.5, 0.5), (100, 0), (101, 0), (1, 60), (0, 60), (-5, 60)])

@@ -14,7 +14,7 @@ that came out of order.
 """
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
@@ -154,12 +154,25 @@ class FairQueue(Generic[T]):
             self._shares.charge(priority, used - before)
         return Taken(chosen, used, not fits)
 
+    def remove(self, gone: Callable[[T], bool]) -> tuple[int, int]:
+        """Let nobody wait of whom that is true; return how many these were, and their tokens. Looks at every item."""
+        removed = [waiting for waiting in self._all() if gone(waiting[2])]
+        numbers = {waiting[1] for waiting in removed}
+        for turns in self._priorities:
+            for flow in list(turns.ring):
+                flow.punctual = deque(waiting for waiting in flow.punctual if waiting[1] not in numbers)
+                flow.late = sorted(waiting for waiting in flow.late if waiting[1] not in numbers)  # which is a heap
+                if not flow:
+                    turns.ring.remove(flow)
+                    del turns.flows[flow.name]
+        return len(removed), sum(waiting[3] for waiting in removed)
+
     def oldest_arrival(self) -> float:
         """Return when the item that waits longest arrived. Looks at every item: for short queues."""
-        return min(
-            waiting[4]
-            for turns in self._priorities
-            for flow in turns.ring
-            for items in (flow.punctual, flow.late)
-            for waiting in items
-        )
+        return min(waiting[4] for waiting in self._all())
+
+    def _all(self) -> Iterator[Waiting[T]]:
+        for turns in self._priorities:
+            for flow in turns.ring:
+                yield from flow.punctual
+                yield from flow.late

@@ -58,6 +58,11 @@ class Feeder(Generic[T]):
         self._window.add(item, tokens, self._clock(), age_seconds)
         self._changed.set()
 
+    def remove(self, gone: Callable[[T], bool]) -> None:
+        """Let nobody wait of whom that is true."""
+        self._window.remove(gone)
+        self._changed.set()
+
     @property
     def max_items(self) -> int:
         """How many messages a batch should hold now."""

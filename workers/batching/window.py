@@ -133,13 +133,18 @@ class Window(Generic[T]):
         """Let batches be of another size from now on. Looks at every group."""
         self._limits = replace(self._limits, max_items=max_items, max_tokens=max_tokens)
         self._ready.clear()
-        for group in self._groups.values():
-            group.ready = False
-            if self._full(group) is not None:
-                self._make_ready(group)
-            else:
-                group.oldest = group.queue.oldest_arrival()
-                self._wait(group, group.oldest)
+        for group in list(self._groups.values()):
+            self._settle(group)
+
+    def remove(self, gone: Callable[[T], bool]) -> None:
+        """Let no item wait of which that is true. Looks at every item and every group."""
+        self._ready.clear()
+        for group in list(self._groups.values()):
+            count, tokens = group.queue.remove(gone)
+            self._size -= count
+            group.count -= count
+            group.tokens -= tokens
+            self._settle(group)
 
     def closable(self, now: float, *, draining: bool) -> Load | None:
         """Return what the next batch would hold, or None if none should be asked yet."""
@@ -198,9 +203,14 @@ class Window(Generic[T]):
         taken = group.queue.take(self._limits.max_items, self._limits.max_tokens)
         group.count -= len(taken.items)
         group.tokens -= taken.tokens
+        self._size -= len(taken.items)
+        self._settle(group)
+        return Batch(tuple(taken.items), ClosedBecause.TOKENS if taken.no_room else because, taken.tokens)
+
+    def _settle(self, group: _Group[T]) -> None:
+        """See anew how a group stands that is not among the ready ones; an empty one is forgotten."""
         group.ready = False
         group.oldest = None
-        self._size -= len(taken.items)
         if not group.count:
             del self._groups[group.name]
         elif self._full(group) is not None:
@@ -208,7 +218,6 @@ class Window(Generic[T]):
         else:
             group.oldest = group.queue.oldest_arrival()
             self._wait(group, group.oldest)
-        return Batch(tuple(taken.items), ClosedBecause.TOKENS if taken.no_room else because, taken.tokens)
 
     def _wait(self, group: _Group[T], oldest: float) -> None:
         self._waits += 1
