@@ -28,8 +28,7 @@ class Context:
     last_time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One text to triage.
 
     `id` names the message for people (the sender's id, or topic/partition/offset); it is never used for delivery.

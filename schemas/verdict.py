@@ -38,8 +38,7 @@ class ClaimedConfidence:
     band: Band
 
 
-@dataclass(frozen=True, slots=True)
-class Confidence:
+class Confidence(NamedTuple):
     """Our probability that a label is the model's choice among the labels.
 
     `mass` is the probability of all labels together at that place; a low mass means that the model wanted to say something
@@ -129,8 +128,7 @@ class Assurance:
     calibration: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
+class Labelled(NamedTuple):
     """Every required field is known, checked, and accepted by the task's rule. `assurance` is there under a promise."""
 
     fields: Fields

@@ -18,7 +18,7 @@ Size: a burst never names an offset outside the map's window, and `room` closes 
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from topics.commit_map import WINDOW, encode
@@ -44,11 +44,8 @@ class Burst:
         return [event for _, events in self.settled for event in events]
 
 
-@dataclass(slots=True)
-class _Line:
-    """Received offsets that must be published one after the other."""
-
-    waiting: deque[int] = field(default_factory=deque)
+_Line = deque[int]
+"""Received offsets that must be published one after the other."""
 
 
 class Ledger:
@@ -99,7 +96,7 @@ class Ledger:
             return None
         line = self._line_of(record.key)
         if line is not None:
-            line.waiting.append(offset)
+            line.append(offset)
         self._owed[offset] = line
         self._arrivals.append(offset)
         return Receipt(self.partition, offset, self.epoch)
@@ -195,14 +192,13 @@ class Ledger:
             return None
         name = b"" if key is None or self._order is Order.PARTITION else key
         line = self._lines.get(name)
-        if line is None or not line.waiting:  # a line that ran dry is replaced, so idle keys cost nothing
+        if not line:  # a line that ran dry is replaced, so idle keys cost nothing
             line = self._lines[name] = _Line()
         return line
 
     def _release(self, line: _Line) -> None:
-        waiting = line.waiting
-        while waiting and waiting[0] in self._settled:
-            offset = waiting.popleft()
+        while line and line[0] in self._settled:
+            offset = line.popleft()
             self._released[offset] = self._settled.pop(offset)
 
     def _published(self, offset: int) -> None:
@@ -214,8 +210,8 @@ class Ledger:
         line = self._owed[offset]
         self._settled.pop(offset, None)
         self._published(offset)
-        if line is not None and offset in line.waiting:
-            line.waiting.remove(offset)
+        if line is not None and offset in line:
+            line.remove(offset)
             self._release(line)
 
     def _advance(self, committed: int) -> None:
@@ -224,7 +220,7 @@ class Ledger:
         while self._arrivals and self._arrivals[0] not in self._owed:
             self._arrivals.popleft()
         if len(self._lines) > 2 * len(self._owed) + 64:
-            self._lines = {name: line for name, line in self._lines.items() if line.waiting}
+            self._lines = {name: line for name, line in self._lines.items() if line}
 
     def _watermark(self, without: set[int] | None = None) -> int:
         """Return the lowest offset owed, leaving out some, or else the next to be received."""

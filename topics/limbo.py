@@ -55,6 +55,8 @@ class Limbo:
 
     def adopt(self, receipt: Receipt, crc: int) -> tuple[bool, Sequence[Outgoing] | None]:
         """Return whether an earlier call answers this receipt, and its events if they are here already."""
+        if not self._awaited:
+            return False, None
         place = (receipt.partition, receipt.offset)
         awaited = self._awaited.get(place)
         if awaited is None:

@@ -19,8 +19,7 @@ class Partition(NamedTuple):
         return f"{self.topic}/{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """The next offset to read of a partition: everything below it is done.
 
     Made by `Record.position_after`, by `Position.restored` from what a broker kept, and by a ledger; never by adding one

@@ -21,9 +21,9 @@ class BrakeLimits:
 
 @dataclass(slots=True)
 class _Counts:
+    outcomes: int = 0
     run: int = 0
-    dead: int = 0
-    last: deque[bool] = field(default_factory=deque)
+    dead: deque[int] = field(default_factory=deque)  # which of the last outcomes were dead letters
 
 
 class Brake:
@@ -37,20 +37,24 @@ class Brake:
     def answered(self, partition: Hashable) -> None:
         """Count an outcome that is no dead letter."""
         counts = self._counts_of(partition)
+        counts.outcomes += 1
         counts.run = 0
-        self._remember(counts, dead=False)
 
     def dead(self, partition: Hashable) -> str | None:
         """Count a dead letter. Return why the line must stop before it is published, or None; once tripped it stays so."""
         if self._why is not None:
             return self._why
         counts = self._counts_of(partition)
+        counts.outcomes += 1
         counts.run += 1
-        self._remember(counts, dead=True)
+        counts.dead.append(counts.outcomes)
+        while counts.dead[0] <= counts.outcomes - self._limits.window:
+            counts.dead.popleft()
+        dead = len(counts.dead)
         if counts.run > self._limits.run:
             self._why = f"{self._limits.run} messages of {partition} in a row are dead letters"
-        elif counts.dead > self._limits.share * self._limits.window:  # so it will be once the window is full
-            self._why = f"{counts.dead} of the last {self._limits.window} messages of {partition} are dead letters"
+        elif dead > self._limits.share * self._limits.window:  # so it will be once the window is full
+            self._why = f"{dead} of the last {self._limits.window} messages of {partition} are dead letters"
         if self._why is not None:
             self._why += ": mend the task or the producer and restart, or raise the limits under `brake`"
         return self._why
@@ -60,9 +64,3 @@ class Brake:
         if counts is None:
             counts = self._counts[partition] = _Counts()
         return counts
-
-    def _remember(self, counts: _Counts, *, dead: bool) -> None:
-        counts.last.append(dead)
-        counts.dead += dead
-        if len(counts.last) > self._limits.window:
-            counts.dead -= counts.last.popleft()

@@ -54,9 +54,11 @@ class Labelling:
                 if (unfit := line.calls.unfit(messages)) is not None:
                     parts += await self._endure(line, part, unfit)
                     continue
-                permit, given = given or await line.calls.permit(messages, again=part.faults > 0), None
+                if given is None:
+                    given = await line.calls.permit(messages, again=part.faults > 0)
+                    part = self._settling.still_owed(part)  # the wait may have been long
+                permit, given = given, None
                 self._watch.admitted(line.task.name, permit.waited_seconds)
-                part = self._settling.still_owed(part)  # the wait may have been long
                 if not part.entries:
                     permit.unused()
                     continue

@@ -9,6 +9,7 @@ metrics and log lines, through `workers.watch`.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from schemas.message import Message
@@ -86,9 +87,10 @@ class Pipeline:
             room = {topic: line.room for topic, line in self._lines.items()}
             arrivals = await self._source.pull(room, self._clocks.poll_seconds)
             now = self._clocks.wall()
+            for topic, count in Counter(arrival.record.partition.topic for arrival in arrivals).items():
+                self._watch.received(self._lines[topic].task.name, count)
             for arrival in arrivals:
                 line = self._lines[arrival.record.partition.topic]
-                self._watch.received(line.task.name)
                 match line.codec.decode(arrival.record):
                     case Message() as message:
                         entry = Entry(message, arrival.record, arrival.receipt)

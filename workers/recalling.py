@@ -6,7 +6,6 @@ before it is read, or while the log is away, there is no context, and the event 
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 from schemas.context import ContextRule
 from schemas.message import Context, Message, Said
@@ -53,9 +52,8 @@ class Recall:
             return message
         last = turns[-1]
         said = tuple(Said(turn.speaker, turn.text) for turn in turns)
-        return replace(
-            message, context=Context(said, conversation.fallen.turns, last.id, last.place.offset, last.place.time_ms)
-        )
+        context = Context(said, conversation.fallen.turns, last.id, last.place.offset, last.place.time_ms)
+        return message._replace(context=context)
 
     async def follow(self, owned: Owned) -> None:
         """Read what is owned, for ever. A log that fails is asked again; that is said once until it answers."""

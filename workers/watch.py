@@ -72,8 +72,8 @@ class Watch:
             if standing.lag is not None:
                 gauges.lag(standing.lag)
 
-    def received(self, task: str) -> None:
-        self._tasks[task].received.inc()
+    def received(self, task: str, records: int) -> None:
+        self._tasks[task].received.inc(records)
 
     def batch(self, task: str, batch: Batch[Entry]) -> None:
         self._tasks[task].batches[batch.closed_because.value].inc()

@@ -1,7 +1,6 @@
 """Agreeing: how many further answers about a message say the same of its labels. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import assert_never
 
 from schemas.verdict import Confidence, NotScored, Signal, SignalKind
@@ -27,9 +26,9 @@ class AgreementReader:
             return Unread.MISSING
         match reading:
             case Read():
-                return replace(reading, signals=self._signals(ref, contents, reading, items))
-            case Imperfect(read=read):
-                return replace(reading, read=replace(read, signals=self._signals(ref, contents, read, items)))
+                return reading._replace(signals=self._signals(ref, contents, reading, items))
+            case Imperfect(read=read, wrong=wrong):
+                return Imperfect(read._replace(signals=self._signals(ref, contents, read, items)), wrong)
             case Unread():
                 return reading
             case _:

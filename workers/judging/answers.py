@@ -1,7 +1,6 @@
 """Answers: what was written is read, what was decided is looked up, and both are one `Reading` per message. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol, assert_never
 
 from schemas.fields import UNKNOWN
@@ -51,9 +50,9 @@ class WrittenReader:
 def _scored(reading: Reading, scores: Sequence[Mapping[str, Signal]]) -> Reading:
     match reading:
         case Read(place=place):
-            return replace(reading, signals=scores[place]) if place < len(scores) else reading
-        case Imperfect(read=read):
-            return replace(reading, read=replace(read, signals=scores[read.place])) if read.place < len(scores) else reading
+            return reading._replace(signals=scores[place]) if place < len(scores) else reading
+        case Imperfect(read=read, wrong=wrong):
+            return Imperfect(read._replace(signals=scores[read.place]), wrong) if read.place < len(scores) else reading
         case Unread():
             return reading
         case _:

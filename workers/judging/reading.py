@@ -7,9 +7,10 @@ that was cut keeps its complete items.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,6 +19,7 @@ from schemas.reply import ITEMS, REF, SURE, CodeBook
 from schemas.verdict import Band, Doubt, Reason, Signal
 
 _MAX_WRITTEN = 2_000
+_BANDS = {band.value: band for band in Band}
 
 
 class Unread(StrEnum):
@@ -29,8 +31,7 @@ class Unread(StrEnum):
     MISSHAPEN = "misshapen"
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """What the model said of one message: labels by name (None is unknown), values as written, and its stated band.
 
     `place` is the item's index among the answer's objects, for finding its tokens; `signals` are the scores of its labels.
@@ -40,7 +41,7 @@ class Read:
     written: Mapping[str, str | None]
     band: Band | None
     place: int
-    signals: Mapping[str, Signal] = field(default_factory=dict)
+    signals: Mapping[str, Signal] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +114,7 @@ def _wrong(name: str | None, what: str) -> Reason:
 
 
 def _band(stated: Any) -> Band | None:
-    try:
-        return Band(stated)
-    except ValueError:
-        return None
+    return _BANDS.get(stated) if isinstance(stated, str) else None
 
 
 def _items(content: str, *, cut: bool) -> list[Any] | None:

@@ -1,7 +1,6 @@
 """Who shares a call with whom."""
 
 import random
-from dataclasses import replace
 
 import pytest
 
@@ -125,6 +124,6 @@ def test_one_answer_for_all_canaries_is_no_answer_to_tell_by():
 def test_what_was_said_before_a_message_counts_as_much_as_its_text():
     """An earlier turn of a conversation reaches the model beside it."""
     context = Context((Said("", HOSTILE),), earlier=0, last_id="", last_offset=0, last_time_ms=0)
-    late = replace(message(PLAIN), context=context)
+    late = message(PLAIN)._replace(context=context)
     groups, isolated = firewall().groups([late, message(PLAIN)], lambda one: one)
     assert (groups, isolated) == ([[late], [message(PLAIN)]], [Suspicion.HOSTILE])
