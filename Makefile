@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos deploy audit sbom lock clean
+.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos deploy cluster audit sbom lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,8 +26,8 @@ DEMO_FLAGS := $(if $(BROKERS),--brokers $(BROKERS)) $(if $(MODEL_URL),--model-ur
 demo: $(READY) ## the main job on a real Kafka and a local model: no key, no broker, no Docker
 	$(BIN)/nanotriage demo $(DEMO_FLAGS)
 
-test: $(READY) ## everything CI runs: check, simulation, packaging, broker, deploy, audit; says how long each took
-	@set -e; for part in check simulation packaging broker deploy audit; do \
+test: $(READY) ## everything CI runs: check, simulation, packaging, broker, deploy, cluster, audit; says how long each took
+	@set -e; for part in check simulation packaging broker deploy cluster audit; do \
 	  started=$$(date +%s); $(MAKE) --no-print-directory $$part; echo "=== $$part: $$(($$(date +%s) - started)) s"; done
 
 check: $(READY) ## lint, types, floors, unit tests, properties, golden files: no broker, a few minutes
@@ -59,6 +59,13 @@ deploy: $(READY) ## chart, alerts and image: schemas of five Kubernetes versions
 
 audit: $(READY) ## known vulnerabilities of what the images hold, by pip-audit (OSV_URL=... asks a database of yours)
 	$(BIN)/python -m tests.deploy.audit $(if $(OSV_URL),--osv-url $(OSV_URL))
+
+# CLUSTER_SECONDS: longest time for the first build; what is not ready then is skipped, and the run says so.
+CLUSTER_SECONDS ?= 900
+
+cluster: $(READY) ## the chart on a real API server, and pods and KEDA on it: builds Kubernetes and KEDA once (Go; kept)
+	-$(BIN)/python -m tests.cluster.binaries build --seconds $(CLUSTER_SECONDS)
+	$(PYTEST) tests/cluster
 
 sbom: $(READY) ## what the image holds, as CycloneDX 1.6 from the lock: dist/sbom.cdx.json
 	$(BIN)/python -m tests.deploy.sbom dist/sbom.cdx.json

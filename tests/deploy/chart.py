@@ -18,10 +18,10 @@ class ChartRefused(Exception):
     """Helm renders nothing from these values; the message says why."""
 
 
-def render(values: Object | None = None, case: str | None = None) -> list[Object]:
-    """Return the objects of a release `nt` in the namespace `triage`. Raises ChartRefused."""
+def render(values: Object | None = None, case: str | None = None, namespace: str = "triage") -> list[Object]:
+    """Return the objects of a release `nt` in the namespace. Raises ChartRefused."""
     files = ["--values", str(CHART / "ci" / f"{case}.yaml")] if case else []
-    command = [str(helm()), "template", "nt", str(CHART), "--namespace", "triage", *files, "--values", "-"]
+    command = [str(helm()), "template", "nt", str(CHART), "--namespace", namespace, *files, "--values", "-"]
     done = subprocess.run(command, input=yaml.safe_dump(values or {}), capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise ChartRefused(done.stderr)

@@ -241,13 +241,18 @@ class _Loader(yaml.CSafeLoader):
 _Loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: node.value)
 
 
+def definition_files() -> list[Path]:
+    """Return the definitions of custom resources: all of KEDA's, and those that the chart uses of the other operators."""
+    folders = (module(KEDA) / "config/crd/bases", module(OPERATOR) / "example/prometheus-operator-crd", strimzi_crds())
+    wanted = re.compile(r"keda.sh_|_podmonitors|_prometheusrules|Kafka(Topic|User)")
+    return sorted(path for folder in folders for path in folder.glob("*.yaml") if wanted.search(path.name))
+
+
 @cache
 def definitions() -> dict[tuple[str, str], dict]:
     """Return the schema of each custom resource by apiVersion and kind, with unknown fields refused as a strict server does."""
-    folders = (module(KEDA) / "config/crd/bases", module(OPERATOR) / "example/prometheus-operator-crd", strimzi_crds())
-    wanted = re.compile(r"scaledobjects|triggerauth|podmonitors|prometheusrules|Kafka(Topic|User)")
     found = {}
-    for path in (path for folder in folders for path in folder.glob("*.yaml") if wanted.search(path.name)):
+    for path in definition_files():
         crd = yaml.load(path.read_text(), _Loader)["spec"]
         for version in crd["versions"]:
             schema = version["schema"]["openAPIV3Schema"]
