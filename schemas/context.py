@@ -13,13 +13,15 @@ class ContextRule(Frozen):
     """Which conversation a message belongs to, where its last turns are kept, and how much of them.
 
     `topic` is compacted and has a record per conversation. A conversation is named by the metadata field `conversation`, or
-    by the message's key; `speaker` is a metadata field too. A conversation that was silent for `ttl_hours` is over. A
+    by the message's key; `speaker` is a metadata field too, and `customer`, by whom conversations can be forgotten together. A
+    conversation that was silent for `ttl_hours` is over. A
     worker holds so many megabytes of conversations at most, and forgets the ones that were silent longest first.
     """
 
     topic: TopicName
     conversation: Name | None = None
     speaker: Name | None = None
+    customer: Name | None = None
     turns: int = Field(default=6, ge=1, le=50)
     tokens: int = Field(default=400, ge=20, le=8_000)
     ttl_hours: float = Field(default=72, gt=0, le=8_760)
@@ -35,7 +37,7 @@ def context_problems(
     rule: ContextRule, metadata: Collection[str], topics: Collection[str], *, promised: bool
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield what contradicts the rest of the task: its metadata, its other topics, a promise."""
-    for part, name in (("conversation", rule.conversation), ("speaker", rule.speaker)):
+    for part, name in (("conversation", rule.conversation), ("speaker", rule.speaker), ("customer", rule.customer)):
         if name is not None and name not in metadata:
             yield ("context", part), f"the source has no metadata {name}; map it under `metadata`"
     if {rule.topic, rule.forget_topic} & set(topics):

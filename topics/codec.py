@@ -1,6 +1,7 @@
 """Bytes to messages: a task's mapping applied to a record. Total: whatever a record holds, the answer is a value."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,14 @@ class Codec:
             return Undecodable(Refusal.UNDECODABLE, "the value is not JSON in UTF-8")
         return self._from_body(body, record)
 
+    def without_text(self, record: Record) -> Message:
+        """Return what a record says of itself beside its text, which is left out; what cannot be read is missing."""
+        body = None
+        if self._source.format == "json":
+            with suppress(orjson.JSONDecodeError):
+                body = orjson.loads(record.value or b"")
+        return self._message(body, record, "")
+
     def _from_text(self, value: bytes, record: Record) -> Message | Undecodable:
         try:
             text = value.decode()
@@ -64,6 +73,9 @@ class Codec:
         if not isinstance(text, str) or not text.strip():
             what = "missing" if text is _MISSING else "blank" if isinstance(text, str) else f"of type {type(text).__name__}"
             return Undecodable(Refusal.NO_TEXT, f"the text at {self._source.text!r} is {what}")
+        return self._message(body, record, text)
+
+    def _message(self, body: Any, record: Record, text: str) -> Message:
         identity = _word(_find(body, self._id)) if self._id else None
         key = _word(_find(body, self._key)) if self._key else None
         metadata = self._read_metadata(body)

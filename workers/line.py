@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     """A message on its way, with the record it came from and the receipt owed for it.
 
     `wrong` says what was wrong with its last answer, `kept` is the last one that could be read, `spent` its part of the tokens
-    of the answers so far, where commits are summed up.
+    of the answers so far, where commits are summed up, `heard` the window that its message's context was made from.
     """
 
     message: Message
@@ -49,6 +49,7 @@ class Entry(NamedTuple):
     wrong: tuple[str, ...] = ()
     kept: Kept | None = None
     spent: Spent = Spent()
+    heard: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,13 @@ class Line:
 
     def recalled(self, part: Part) -> Part:
         """Return the part with what is known now of its messages' conversations; never waits for more to be known."""
-        recall = self.recall
-        if recall is None or part.tries:  # an answer is about what was asked with it
+        if self.recall is None or part.tries:  # an answer is about what was asked with it
             return part
-        return replace(part, entries=[e._replace(message=recall.of(e.message, e.record)) for e in part.entries])
+        return replace(part, entries=[self.hears(entry) for entry in part.entries])
+
+    def hears(self, entry: Entry) -> Entry:
+        """Return the entry with what is known now of its conversation."""
+        if self.recall is None:
+            return entry
+        message, heard = self.recall.of(entry.message, entry.record, entry.heard)
+        return entry if message is entry.message else entry._replace(message=message, heard=heard)

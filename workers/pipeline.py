@@ -93,10 +93,10 @@ class Pipeline:
                 line = self._lines[arrival.record.partition.topic]
                 match line.codec.decode(arrival.record):
                     case Message() as message:
-                        entry = Entry(message, arrival.record, arrival.receipt)
+                        entry = line.hears(Entry(message, arrival.record, arrival.receipt))
                         self._settling.waits(entry)
-                        words = message.text if line.recall is None else line.recall.of(message, arrival.record).words
-                        line.feeder.add(entry, line.calls.cost.share(words), age_seconds(arrival.record, now))
+                        tokens = line.calls.cost.share(entry.message.words)
+                        line.feeder.add(entry, tokens, age_seconds(arrival.record, now))
                     case Undecodable(refusal=refusal, detail=detail):
                         self._settling.reject(line, arrival, Rejected(refusal, detail), attempts=0)
             self._settling.give_up_stragglers(self._lines)

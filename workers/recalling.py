@@ -39,21 +39,28 @@ class Recall:
         self._read: dict[int, Position] = {}  # up to where each owned partition is known
         self.memory = Memory(rule.memory_megabytes * _MEGABYTE)
 
-    def of(self, message: Message, record: Record) -> Message:
-        """Return the message with what is known of its conversation before it."""
+    def of(self, message: Message, record: Record, heard: bytes | None) -> tuple[Message, bytes | None]:
+        """Return the message with what is known now of its conversation before it, and the window that says so.
+
+        `heard` is the window that the message's context was made from, None for none: while it is the newest, nothing is done.
+        """
         key = name_of(message, self._rule)
         value = None if key is None else self.memory.get(record.partition.number, key)
-        conversation = None if value is None else from_bytes(value)
+        if value is heard:
+            return message, heard
+        return message._replace(context=None if value is None else self._context(value, message.id, record)), value
+
+    def _context(self, value: bytes, name: str, record: Record) -> Context | None:
+        conversation = from_bytes(value)
         if conversation is None:
-            return message
+            return None
         place = Place(record.timestamp_ms, record.offset)
-        turns = [turn for turn in before(conversation, place, self._bounds) if turn.id != message.id]
+        turns = [turn for turn in before(conversation, place, self._bounds) if turn.id != name]
         if not turns:
-            return message
+            return None
         last = turns[-1]
         said = tuple(Said(turn.speaker, turn.text) for turn in turns)
-        context = Context(said, conversation.fallen.turns, last.id, last.place.offset, last.place.time_ms)
-        return message._replace(context=context)
+        return Context(said, conversation.fallen.turns, last.id, last.place.offset, last.place.time_ms)
 
     async def follow(self, owned: Owned) -> None:
         """Read what is owned, for ever. A log that fails is asked again; that is said once until it answers."""

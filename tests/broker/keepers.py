@@ -22,11 +22,13 @@ context:
 """
 
 
-async def set_context(stage: Stage, **settings: str) -> None:
-    """Give the stage's task a context, and make its topics."""
+async def set_context(stage: Stage, customer: str | None = None, **settings: str) -> None:
+    """Give the stage's task a context, and make its topics. `customer` is the field of a record that names it."""
     topic = f"{stage.name}.context"
-    task = stage.task_file.read_text(encoding="utf-8")
-    stage.task_file.write_text(task + CONTEXT.format(topic=topic), encoding="utf-8")
+    task = stage.task_file.read_text(encoding="utf-8") + CONTEXT.format(topic=topic)
+    if customer is not None:
+        task = task.replace("  id: id\n", f"  id: id\n  metadata: {{{customer}: {customer}}}\n") + f"  customer: {customer}\n"
+    stage.task_file.write_text(task, encoding="utf-8")
     async with admin_of(stage.bootstrap) as admin:
         await make_topic(admin, topic, stage.partitions, 1, {"cleanup.policy": "compact,delete"} | settings)
         await make_topic(admin, f"{topic}.forget", stage.partitions, 1, {})
@@ -69,5 +71,5 @@ def recount(stage: Stage, source: list[Record]) -> dict[bytes, bytes]:
     keeper, found = keeper_of(task, task.context), {}
     for record in source:
         if (said := keeper.turn(record)) is not None:
-            found[said[0]] = with_turn(found.get(said[0], Conversation()), said[1], bounds_of(task.context))
+            found[said.key] = with_turn(found.get(said.key, Conversation()), said.turn, bounds_of(task.context))
     return {key: to_bytes(conversation) for key, conversation in found.items()}

@@ -16,6 +16,7 @@ from tests.helpers import until, until_true
 from workers.remembering.memory import Memory
 
 KEY = b"customer-4711-erase-me"
+WHO = "customer-4712-erase-me"
 COMPACTED = {
     "cleanup.policy": "compact",
     "segment.ms": "100",
@@ -56,33 +57,74 @@ async def test_no_byte_of_a_forgotten_key_is_left_after_compaction(kafka, bootst
     stage = await set_stage(bootstrap, tmp_path, partitions=2, output_settings=COMPACTED)
     await set_context(stage, **COMPACTED)
     ours = [f"{stage.name}.context", f"{stage.name}.context.forget", *stage.outputs]
-    data = kafka.nodes[0].folder / "data"
-
-    def holders():
-        logs = (log for topic in ours for log in data.glob(f"{topic}-[0-9]*/*.log"))
-        return {log.parent.name for log in logs if KEY in log.read_bytes()}
 
     async def forgotten():
         await stage.send(tickets(12, keys=12))  # only what is written after it lets a segment be compacted
         await _events(stage, b"another")
-        return not holders()
+        return not await _holders(kafka, stage, ours, KEY)
 
     await stage.send([Sent(orjson.dumps({"id": f"e-{i}", "text": "my card was stolen"}), KEY) for i in range(3)])
     await _events(stage, KEY)
     keeper = KeeperProcess(stage, "keeper", "memory")
     try:
         await until_true(lambda: _is_kept(stage), 40)
-        assert len(holders()) == 1 + len(stage.outputs)
-        command = [sys.executable, "-m", "workers", "forget", KEY.decode(), "--task", str(stage.task_file), "--json"]
-        settings = environment(kafka__brokers=bootstrap)
-        done = await asyncio.to_thread(
-            partial(subprocess.run, command, cwd=ROOT, env=settings, capture_output=True, timeout=60)
-        )
+        assert len(await _holders(kafka, stage, ours, KEY)) == 1 + len(stage.outputs)
+        done = await _forget(stage, KEY.decode())
         assert (done.returncode, {row["outcome"] for row in orjson.loads(done.stdout)}) == (0, {"erased"})
         await until_true(forgotten, 60, every_seconds=0.5)
     finally:
         keeper.kill()
     assert KEY not in kept(await stage.read(f"{stage.name}.context"))
+
+
+async def test_no_byte_of_a_forgotten_customer_is_left_after_compaction(kafka, bootstrap, tmp_path):
+    """In no conversation of theirs and no event about them, dead letters too; another customer's are all there."""
+    stage = await set_stage(bootstrap, tmp_path, partitions=2, output_settings=COMPACTED)
+    await set_context(stage, customer="who", **COMPACTED)
+    ours = [f"{stage.name}.context", f"{stage.name}.context.forget", *stage.outputs]
+    theirs = [
+        Sent(orjson.dumps({"id": f"e-{i}", "text": "cancel 111" if i else " ", "who": WHO}), b"c-%d" % i) for i in range(9)
+    ]
+    others = [Sent(orjson.dumps({"id": f"o-{i}", "text": "cancel 222", "who": "another"}), b"d-%d" % i) for i in range(9)]
+    helper = Sent(orjson.dumps({"id": "helper", "text": f"how can I help you, {WHO}?"}), b"c-1")
+    await stage.send([*theirs, *others, helper])
+    keeper = KeeperProcess(stage, "keeper", "rocksdb")
+    try:
+        with FakeModel() as model, Crew(stage, worker_settings(stage, model.base_url), 1) as crew:
+            await stage.until_progress(19, 40)
+            assert crew.stop() == [0]
+        await until_true(lambda: _as_counted(stage), 40)
+        held = await _holders(kafka, stage, ours, WHO.encode())
+        assert held >= {f"{stage.name}.{what}" for what in ("context", "labelled", "dead")}
+        done = await _forget(stage, WHO, "--customer")
+        assert (done.returncode, {row["outcome"] for row in orjson.loads(done.stdout)}) == (0, {"erased"})
+
+        async def forgotten():
+            await stage.send(tickets(12, keys=12))
+            await _events(stage, b"another")
+            return not await _holders(kafka, stage, ours, WHO.encode())
+
+        await until_true(forgotten, 60, every_seconds=0.5)
+    finally:
+        keeper.kill()
+    left = kept(await stage.read(f"{stage.name}.context"))
+    assert {key for key in left if key[:2] in (b"c-", b"d-")} == {other.key for other in others}
+    ids = {orjson.loads(e.value).get("message", {}).get("id") for e in await stage.read(*stage.outputs[:2]) if e.value}
+    assert ids >= {f"o-{i}" for i in range(9)}
+
+
+async def _holders(kafka, stage, topics, word):
+    """Return the topics in which the word stands: in their files on the broker, or in what a reader unpacks of them."""
+    data = kafka.nodes[0].folder / "data"
+    logs = (log for topic in topics for log in data.glob(f"{topic}-[0-9]*/*.log"))
+    held = {log.parent.name.rpartition("-")[0] for log in logs if word in log.read_bytes()}
+    return held | {record.partition.topic for record in await stage.read(*topics) if word in repr(record).encode()}
+
+
+async def _forget(stage, name, *arguments):
+    command = [sys.executable, "-m", "workers", "forget", name, "--task", str(stage.task_file), "--json", *arguments]
+    settings = environment(kafka__brokers=stage.bootstrap)
+    return await asyncio.to_thread(partial(subprocess.run, command, cwd=ROOT, env=settings, capture_output=True, timeout=60))
 
 
 async def _as_counted(stage):

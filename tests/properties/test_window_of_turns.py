@@ -22,7 +22,8 @@ def told(said, limits):
     """Return the conversation that hears them in this order, each as a record of its own."""
     conversation = Conversation()
     for offset, (time, name, speaker, text) in enumerate(said):
-        conversation = with_turn(conversation, Turn(Place(time, offset), name, speaker, text), limits)
+        turn = Turn(Place(time, offset), name, speaker, text, None if speaker is None else f"{speaker}'s digest")
+        conversation = with_turn(conversation, turn, limits)
     return conversation
 
 
@@ -35,7 +36,7 @@ def test_the_order_of_arrival_does_not_matter(said, limits, data):
     """Late and out-of-order turns end in the same window and the same counts."""
     in_order, shuffled = told(sorted(said), limits), told(data.draw(st.permutations(said)), limits)
     assert seen(shuffled) == seen(in_order)
-    counts = [(c.fallen.turns, c.fallen.tokens, c.fallen.speakers, c.read.time_ms) for c in (shuffled, in_order)]
+    counts = [(c.fallen.turns, c.fallen.tokens, c.fallen.speakers, c.read.time_ms, c.customers) for c in (shuffled, in_order)]
     assert counts[0] == counts[1]
 
 

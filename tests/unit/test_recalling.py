@@ -45,8 +45,8 @@ def keep(house):
     keeper, values = keeper_of(TOLD, RULE), {}
     for partition in house.cluster.partitions("in"):
         for record in house.cluster.partition_log(partition).read(0, 1_000)[0]:
-            key, turn = keeper.turn(record)
-            values[key, partition.number] = keeper.after(values.get((key, partition.number)), None, turn)
+            said = keeper.turn(record)
+            values[said.key, partition.number] = keeper.after(values.get((said.key, partition.number)), (), said)
     for (key, number), value in values.items():
         house.cluster.produce("said", key, value, partition=number)
 
@@ -122,8 +122,24 @@ def test_the_place_of_a_message_decides_what_came_before_it(time, offset, turns)
     keeper, value = keeper_of(TOLD, RULE), None
     for number, text in enumerate(["a", "b"]):
         record = Record(Partition("in", 0), number, b"k", orjson.dumps({"body": text, "id": text}), (), 1_000)
-        value = keeper.after(value, None, keeper.turn(record)[1])
+        value = keeper.after(value, (), keeper.turn(record))
     recall = Recall(RULE, "in", House(Listening(), TOLD).cluster.log())
     recall.memory.put(0, b"k", value)
-    message = recall.of(Message("c", "c", b"k", None, {}), record._replace(offset=offset, timestamp_ms=time))
+    message, _ = recall.of(Message("c", "c", b"k", None, {}), record._replace(offset=offset, timestamp_ms=time), None)
     assert [said.text for said in (message.context.turns if message.context else ())] == turns
+
+
+def test_a_context_is_made_once_from_a_window_and_again_from_a_newer_one():
+    """A message is looked up when it comes and when it is asked about; an erased conversation leaves it without context."""
+    keeper, recall = keeper_of(TOLD, RULE), Recall(RULE, "in", House(Listening(), TOLD).cluster.log())
+    said = Record(Partition("in", 0), 0, b"k", orjson.dumps({"body": "a", "id": "a"}), (), 1_000)
+    message, record = Message("c", "c", b"k", None, {}), said._replace(offset=5)
+    assert recall.of(message, record, None) == (message, None)
+    recall.memory.put(0, b"k", window := keeper.after(None, (), keeper.turn(said)))
+    told, heard = recall.of(message, record, None)
+    assert (told.context.last_id, heard) == ("a", window)
+    assert recall.of(told, record, heard)[0] is told
+    recall.memory.put(0, b"k", keeper.after(window, (), keeper.turn(said._replace(offset=1, value=b'{"body":"b","id":"b"}'))))
+    assert recall.of(told, record, heard)[0].context.last_id == "b"
+    recall.memory.put(0, b"k", None)
+    assert recall.of(told, record, heard) == (message, None)

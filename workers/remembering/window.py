@@ -14,6 +14,7 @@ from typing import NamedTuple
 BYTES_PER_TOKEN = 3.6
 _REMEMBERED_IDS = 16
 _MOST_SPEAKERS = 8
+_MOST_CUSTOMERS = 16
 _OTHERS = "others"
 _CUT = "…"
 
@@ -29,12 +30,16 @@ _BEFORE_ALL = Place(-1, -1)
 
 
 class Turn(NamedTuple):
-    """One message of a conversation. `speaker` is None where the task maps none."""
+    """One message of a conversation. `speaker` is None where the task maps none.
+
+    `customer` is the digest of whose message it is, if that is told. Not the turns of a conversation hold it but itself.
+    """
 
     place: Place
     id: str
     speaker: str | None
     text: str
+    customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +68,15 @@ class Fallen:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """The window. `read` is the newest time and the highest offset of all records that it was made from."""
+    """The window. `read` is the newest time and the highest offset of all records that it was made from.
+
+    `customers` are the digests of everybody in it, so that each can be forgotten: at most 16, a further one begins it anew.
+    """
 
     turns: tuple[Turn, ...] = ()
     fallen: Fallen = Fallen()
     read: Place = _BEFORE_ALL
+    customers: tuple[str, ...] = ()
 
 
 def tokens_of(text: str) -> int:
@@ -82,10 +91,12 @@ def with_turn(conversation: Conversation, turn: Turn, bounds: Bounds) -> Convers
         return conversation
     # A topic that was made anew starts its offsets anew: then the later time decides.
     conversation = replace(conversation, read=Place(max(read.time_ms, turn.place.time_ms), turn.place.offset))
+    if turn.customer is not None:
+        conversation = _with_customer(conversation, turn.customer)
     known = {kept.id for kept in conversation.turns} | set(conversation.fallen.ids)
     if turn.id in known:
         return conversation
-    turn = turn._replace(text=_cut(turn.text, bounds.tokens // 2))
+    turn = turn._replace(text=_cut(turn.text, bounds.tokens // 2), customer=None)
     if turn.place <= conversation.fallen.newest:
         return replace(conversation, fallen=_with_fallen(conversation.fallen, [turn]))
     turns = sorted((*conversation.turns, turn))
@@ -114,6 +125,14 @@ def _first_kept(turns: list[Turn], bounds: Bounds) -> int:
         if len(turns) - index > bounds.turns or tokens > bounds.tokens or turns[index].place.time_ms < oldest_ms:
             return index + 1
     return 0
+
+
+def _with_customer(conversation: Conversation, customer: str) -> Conversation:
+    if customer in conversation.customers:
+        return conversation
+    if len(conversation.customers) == _MOST_CUSTOMERS:  # what nobody could ask to forget any more is not kept
+        conversation = Conversation(read=conversation.read)
+    return replace(conversation, customers=tuple(sorted((*conversation.customers, customer))))
 
 
 def _with_fallen(fallen: Fallen, turns: Iterable[Turn]) -> Fallen:

@@ -1,7 +1,8 @@
 """A conversation as bytes, as it stands in the context topic and in the table. Pure.
 
 A value is one JSON object, `{"v": 1, "turns": [...], "fallen": {...}, "read": [time_ms, offset]}`. Beside conversations the
-topic has markers of what was forgotten: their key is `MARKER` and the SHA-256 of the forgotten key, never the key.
+topic has markers of what was forgotten: their key is `MARKER` and the SHA-256 of the forgotten key, never the key. A value
+names its customers by SHA-256 too.
 """
 
 import hashlib
@@ -25,6 +26,16 @@ def digest_of(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()
 
 
+def customer_digest(tenant: str | None, name: bytes) -> str:
+    """Return the name under which a customer is spoken of: never that of a conversation that is called the same."""
+    return digest_of(b"customer\0" + conversation_key(tenant, name))
+
+
+def marker_of(digest: str) -> bytes:
+    """Return the key of the marker of what has this digest."""
+    return MARKER + digest.encode()
+
+
 def to_bytes(conversation: Conversation) -> bytes:
     fallen = conversation.fallen
     value: dict[str, Any] = {
@@ -32,6 +43,8 @@ def to_bytes(conversation: Conversation) -> bytes:
         "turns": [[turn.place.time_ms, turn.place.offset, turn.id, turn.speaker, turn.text] for turn in conversation.turns],
         "read": tuple(conversation.read),
     }
+    if conversation.customers:
+        value["customers"] = conversation.customers
     if fallen.turns:
         value["fallen"] = {
             "turns": fallen.turns,
@@ -52,7 +65,7 @@ def from_bytes(value: bytes) -> Conversation | None:
             return None
         turns = tuple(Turn(Place(time, offset), name, speaker, text) for time, offset, name, speaker, text in parsed["turns"])
         fallen = _fallen(parsed["fallen"]) if "fallen" in parsed else Fallen()
-        return Conversation(turns, fallen, Place(*parsed["read"]))
+        return Conversation(turns, fallen, Place(*parsed["read"]), tuple(parsed.get("customers", ())))
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
 

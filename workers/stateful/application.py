@@ -19,6 +19,8 @@ from workers.stateful.committed import reading_committed
 
 Store = Literal["memory", "rocksdb"]
 _MEBIBYTE = 1024 * 1024
+_LINGER_SECONDS = 0.05  # nobody waits for a window: fewer requests cost less
+_BATCH_BYTES = _MEBIBYTE // 4  # faust sends one record after the other: a full batch of one partition would stop all
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ def application(name: str, connection: Connection, session_seconds: float, stora
         broker_request_timeout=max(90.0, session_seconds),
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
-        producer_linger=0.02,
+        producer_linger=_LINGER_SECONDS,
+        producer_max_batch_size=_BATCH_BYTES,
         store="memory://" if storage.store == "memory" else "rocksdb://",
         datadir=str(storage.folder),
         topic_allow_declare=False,

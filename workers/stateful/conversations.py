@@ -2,8 +2,8 @@
 
 The context topic is the table's changelog, so what is published and what is recovered cannot differ. A record's receipt is
 given back only when its window is in the log: after a kill the last records are read again, and change nothing
-(`workers.remembering.window`). Requests to forget come on a topic of their own, to every partition, and name a key by its
-SHA-256, so that a request is no copy of what it erases.
+(`workers.remembering.window`). Requests to forget come on a topic of their own, to every partition, and name a conversation
+or a customer by its SHA-256, so that a request is no copy of what it erases.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import orjson
 from topics.record import Partition, Record
 from workers.logs import bind
 from workers.remembering.window import Bounds, over
-from workers.remembering.wire import MARKER, digest_of, from_bytes
+from workers.remembering.wire import MARKER, digest_of, from_bytes, marker_of
 from workers.stateful.application import Storage, table_options
 from workers.stateful.keeper import Keeper
 
@@ -48,19 +48,20 @@ def conversations(app: faust.App, keeper: Keeper, storage: Storage, partitions: 
                 keeper.counts.no_turn += 1
                 event.ack()
                 continue
-            key, turn = said
-            value = keeper.after(table.data.get(key), table.data.get(MARKER + digest_of(key).encode()), turn)
+            value = keeper.after(table.data.get(said.key), [table.data.get(marker) for marker in said.markers()], said)
             if value is None:
                 event.ack()
             else:
-                log.put(event, key, value)
+                log.put(event, said.key, value)
 
     async def forget(stream: Any) -> None:
         async for event in stream.noack().events():
-            asked = orjson.loads(event.message.value)
-            for key in [k for k in _keys(table) if digest_of(k) == asked["sha256"]]:
+            digest = orjson.loads(event.message.value)["sha256"]
+            for key in _whose(table, digest):
                 log.delete(key, partitions)
-            log.put(event, MARKER + asked["sha256"].encode(), event.message.value)
+                if digest_of(key) != digest:  # a customer's: turns of others in it may be read again
+                    log.mark(digest_of(key), event.message.value, partitions)
+            log.put(event, marker_of(digest), event.message.value)
 
     app.agent(source, name="remember")(remember)
     app.agent(requests, name="forget")(forget)
@@ -93,9 +94,30 @@ class _TableLog:
             self._table.send_changelog(partition, key, None, "raw", "raw")
         self._table.data.pop(key, None)
 
+    def mark(self, digest: str, request: bytes, partitions: int) -> None:
+        """Write the marker of what was forgotten to every partition."""
+        for partition in range(partitions):
+            self._table.send_changelog(partition, marker_of(digest), request, "raw", "raw")
+        self._table.data[marker_of(digest)] = request
 
-def _keys(table: Any) -> list[bytes]:
-    return [key for key in table.data if not key.startswith(MARKER)]
+
+def _whose(table: Any, digest: str) -> list[bytes]:
+    """Return the keys of the conversation, or of every conversation of the customer, that has this digest.
+
+    Of the partition whose record is handled; a store in memory does not tell partitions apart, and gives those of all.
+    """
+    part = digest.encode()
+    found = [
+        key
+        for key, value in table.data.items()
+        if not key.startswith(MARKER) and (digest_of(key) == digest or (part in value and _names(value, digest)))
+    ]
+    return [key for key in found if table.data.get(key) is not None]
+
+
+def _names(value: bytes, digest: str) -> bool:
+    conversation = from_bytes(value)
+    return conversation is not None and digest in conversation.customers
 
 
 async def _sweep(table: Any, bounds: Bounds, now_ms: Callable[[], int]) -> None:

@@ -1,6 +1,8 @@
 """What the keeper of conversations does with a record. Decides only; `workers.stateful.conversations` acts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
@@ -9,9 +11,21 @@ from schemas.message import Message
 from schemas.task import Task
 from topics.codec import Codec
 from topics.record import Record
-from workers.remembering.naming import bounds_of, name_of
+from workers.remembering.naming import bounds_of, customer_of, name_of
 from workers.remembering.window import Bounds, Conversation, Place, Turn, with_turn
-from workers.remembering.wire import from_bytes, to_bytes
+from workers.remembering.wire import digest_of, from_bytes, marker_of, to_bytes
+
+
+class Said(NamedTuple):
+    """A turn and the key of its conversation."""
+
+    key: bytes
+    turn: Turn
+
+    def markers(self) -> tuple[bytes, ...]:
+        """Return the keys of the markers that there are when the conversation or the customer was forgotten."""
+        digests = (digest_of(self.key), self.turn.customer)
+        return tuple(marker_of(digest) for digest in digests if digest is not None)
 
 
 @dataclass(slots=True)
@@ -34,18 +48,20 @@ class Keeper:
     bounds: Bounds
     counts: Counts = field(default_factory=Counts)
 
-    def turn(self, record: Record) -> tuple[bytes, Turn] | None:
-        """Return the conversation's key and the turn, or None for a record that is none."""
+    def turn(self, record: Record) -> Said | None:
+        """Return the turn, or None for a record that is none."""
         message = self.codec.decode(record)
         key = name_of(message, self.rule) if isinstance(message, Message) else None
         if key is None or not isinstance(message, Message):
             return None
         speaker = message.metadata.get(self.rule.speaker) if self.rule.speaker else None
-        return key, Turn(Place(record.timestamp_ms, record.offset), message.id, speaker, message.text)
+        place = Place(record.timestamp_ms, record.offset)
+        return Said(key, Turn(place, message.id, speaker, message.text, customer_of(message, self.rule)))
 
-    def after(self, value: bytes | None, marker: bytes | None, turn: Turn) -> bytes | None:
-        """Return the window after the turn, or None when the turn is of a conversation that was forgotten since."""
-        if marker is not None and turn.place.time_ms <= orjson.loads(marker)["until_ms"]:
+    def after(self, value: bytes | None, markers: Iterable[bytes | None], said: Said) -> bytes | None:
+        """Return the window after the turn, or None when the turn is of what was forgotten since, as the markers say."""
+        turn = said.turn
+        if any(marker and turn.place.time_ms <= orjson.loads(marker)["until_ms"] for marker in markers):
             self.counts.forgotten += 1
             return None
         now = (from_bytes(value) if value else None) or Conversation()

@@ -1,16 +1,16 @@
-"""Erasure of a conversation: tombstones through every topic of ours that holds its key.
+"""The erasure itself.
 
-The keeper of conversations writes the context's tombstones, because it would else publish the window anew from its table; it
-is asked through a topic, by the key's SHA-256, and answers with a marker in the context topic. A turn that was said before the
-request and is read again is not kept then. Events of the key are erased where their topic is compacted; where it is not, only
-the topic's retention erases them, and that is said.
+The keeper of conversations writes the context's tombstones, because it would else publish the windows anew from its table; it
+is asked through a topic, by a digest, and answers with a marker in the context topic. A turn that was said before the request
+and is read again is not kept then. Events are erased where their topic is compacted; where it is not, only the topic's
+retention erases them, and that is said. What workers publish later of messages from before the request is not seen.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -21,30 +21,24 @@ from topics import provision
 from topics.connection import Connection, client_options
 from topics.errors import missing_topic
 from topics.kafka.faults import log_errors
-from topics.partitioner import partition_of
 from topics.provision import LogTopic, WantedTopic
-from workers.remembering.wire import MARKER, conversation_key, digest_of
+from topics.record import Record
+from workers.forgetting.request import Request
+from workers.forgetting.traces import Conversations, Traces
+from workers.remembering.wire import marker_of
 
 _POLL_MS = 200
 _ASKED = {"cleanup.policy": "", "retention.ms": ""}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Whom to forget. `id` tells this request's answers from another's."""
+class Sees(Protocol):
+    """Whatever is shown records."""
 
-    key: bytes
-    tenant: str | None
-    id: str
-    until_ms: int
+    def see(self, records: Iterable[Record]) -> None: ...
 
-    @property
-    def digest(self) -> str:
-        return digest_of(conversation_key(self.tenant, self.key))
 
-    def body(self) -> bytes:
-        """Return what the keeper is told: no byte of the key."""
-        return orjson.dumps({"sha256": self.digest, "until_ms": self.until_ms, "id": self.id})
+Scan = Callable[[Sequence[str], Sees], Awaitable[None]]
+"""Shows every record of these topics as they stand. Raises topics.errors.LogError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +50,27 @@ class Row:
     detail: str
 
 
-async def forget(connection: Connection, task: Task, rule: ContextRule, request: Request, wait_seconds: float) -> list[Row]:
-    """Ask for the conversation's tombstones and write those of its events. Raises topics.errors.LogError."""
+async def forget(
+    connection: Connection, task: Task, rule: ContextRule, request: Request, scan: Scan, wait_seconds: float
+) -> list[Row]:
+    """Ask for the conversations' tombstones and write those of their events. Raises topics.errors.LogError."""
     copies = {task.routes.audit} - {None}
     routes = sorted(topic for topic in task.routes.topics() | copies if topic is not None)
     names = [rule.topic, rule.forget_topic, *routes]
     have = await provision.read_topics(connection, [WantedTopic(name, 1, 1, _ASKED) for name in names])
     if missing := [name for name in names if name not in have]:
         raise missing_topic(missing[0])
+    compacted = [name for name in routes if _is_compacted(have[name])]
+    theirs = Conversations(task, rule, request)
+    if request.customer:
+        await scan([rule.topic, *compacted], theirs)
     async with _clients(connection) as (producer, consumer):
         await _watch_from_end(consumer, have[rule.topic])
         for partition in range(have[rule.forget_topic].partitions):
             await producer.send_and_wait(rule.forget_topic, request.body(), partition=partition)
-        rows = [await _erased(producer, have[topic], rule, request) for topic in routes]
+        traces = Traces(task, rule, request, frozenset(theirs.digests))
+        await scan(compacted, traces)
+        rows = [await _erased(producer, have[topic], traces.keys(topic)) for topic in routes]
         answered = await _answers(consumer, request, have[rule.topic].partitions, wait_seconds)
     return [_context_row(have[rule.topic], answered), *rows]
 
@@ -80,14 +82,16 @@ def _context_row(topic: LogTopic, answered: int) -> Row:
     return Row(topic.name, "erased", "gone after the next compaction")
 
 
-async def _erased(producer: Any, topic: LogTopic, rule: ContextRule, request: Request) -> Row:
-    if rule.conversation is not None or request.tenant is not None:  # a tombstone would take other conversations' events along
-        return Row(topic.name, "kept", "its events are not keyed by the conversation alone: only retention erases them")
-    if "compact" not in (topic.config.get("cleanup.policy") or ""):
+def _is_compacted(topic: LogTopic) -> bool:
+    return "compact" in (topic.config.get("cleanup.policy") or "")
+
+
+async def _erased(producer: Any, topic: LogTopic, keys: Sequence[tuple[int, bytes]]) -> Row:
+    if not _is_compacted(topic):
         kept = topic.config.get("retention.ms")
-        return Row(topic.name, "kept", f"not compacted: events of the key stay until retention.ms={kept} has passed")
-    await producer.send_and_wait(topic.name, None, request.key, partition=partition_of(request.key, topic.partitions, 0))
-    return Row(topic.name, "erased", "gone after the next compaction")
+        return Row(topic.name, "kept", f"not compacted: what is there stays until retention.ms={kept} has passed")
+    await asyncio.gather(*[await producer.send(topic.name, None, key, partition=number) for number, key in keys])
+    return Row(topic.name, "erased", f"{len(keys)} tombstones; gone after the next compaction")
 
 
 async def _watch_from_end(consumer: Any, topic: LogTopic) -> None:
@@ -99,7 +103,7 @@ async def _watch_from_end(consumer: Any, topic: LogTopic) -> None:
 
 async def _answers(consumer: Any, request: Request, partitions: int, wait_seconds: float) -> int:
     """Return how many partitions' markers of this request came in time."""
-    marker, answered = MARKER + request.digest.encode(), set[int]()
+    marker, answered = marker_of(request.digest), set[int]()
     try:
         async with asyncio.timeout(wait_seconds):
             while len(answered) < partitions:
