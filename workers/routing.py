@@ -24,13 +24,24 @@ from schemas.verdict import (
     SignalKind,
 )
 from topics.record import Headers, Outgoing, Record
+from workers.probing.marks import ATTRIBUTE, Marks
 
 _CUT_BYTES = 65_536
 _JSON = ("content-type", b"application/json")
 _BYTES = ("content-type", b"application/octet-stream")
 _SPEC = ("ce_specversion", b"1.0")
 _TRACE = ("traceparent", "tracestate")
-_NAMES_RECORD = ("ce_specversion", "ce_id", "ce_source", "ce_type", "nt_topic", "nt_partition", "nt_offset", "nt_reason")
+_NAMES_RECORD = (
+    ATTRIBUTE,
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "nt_topic",
+    "nt_partition",
+    "nt_offset",
+    "nt_reason",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +56,22 @@ class AnsweredBy:
 
 
 class Router:
-    """Makes the events of one task. `stream` names the cluster and the stream's epoch (`schemas.events.event_id`)."""
+    """Makes the events of one task. `stream` names the cluster and the stream's epoch (`schemas.events.event_id`).
 
-    def __init__(self, task: Task, stream: str) -> None:
+    With `marks` it tells probes from messages, and passes a probe's id on with its event.
+    """
+
+    def __init__(self, task: Task, stream: str, marks: Marks | None = None) -> None:
         self._task = task
+        self._marks = marks
         self._stream = stream
         self._source = ("ce_source", f"/nanotriage/{task.name}".encode())
         self._types = {kind: ("ce_type", kind.event_type.encode()) for kind in EventKind}
         self._names = {kind: kind.event_type for kind in EventKind}
+
+    def probe_of(self, record: Record) -> str | None:
+        """Return the id of the probe that the record is, None for a message."""
+        return self._marks.probe_of(record) if self._marks is not None and record.headers else None
 
     def answered(
         self, verdict: Labelled | Escalated, record: Record, message: Message, by: AnsweredBy, *, place: int, attempts: int
@@ -136,6 +155,8 @@ class Router:
             headers += (("nt_model", by.model.encode("utf-8", "replace")), ("nt_prompt", by.prompt_hash.encode()))
         if record.headers:
             headers += tuple((name, value) for name, value in record.headers if name in _TRACE)
+            if (probe := self.probe_of(record)) is not None:
+                headers += ((ATTRIBUTE, probe.encode()),)
         return headers
 
 

@@ -22,6 +22,7 @@ from workers.setting_delivery import DeliverySettings, ExactlyOnceSettings
 from workers.setting_guard import GuardSettings
 from workers.setting_limits import LimitSettings
 from workers.setting_model import ModelSettings
+from workers.setting_probe import ProbeSettings
 from workers.setting_promise import AuditSettings, PromiseSettings
 
 LAST_PORT = 65_535
@@ -168,6 +169,7 @@ class Settings(BaseSettings):
     brake: BrakeSettings = BrakeSettings()
     audit: AuditSettings = AuditSettings()
     promise: PromiseSettings = PromiseSettings()
+    probe: ProbeSettings = ProbeSettings()
     controls: ControlSettings = ControlSettings()
     health: HealthSettings = HealthSettings()
     logs: LogSettings = LogSettings()

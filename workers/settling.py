@@ -61,7 +61,9 @@ class Settling:
         self, line: Line, entry: Entry, verdict: Labelled | Escalated, by: AnsweredBy, *, place: int, attempts: int
     ) -> None:
         """Publish a verdict that rests on an answer, and what its audit puts beside it."""
-        auditing = line.auditing
+        auditing = (
+            line.auditing if line.router.probe_of(entry.record) is None else None
+        )  # what is known says nothing of messages
         if auditing is not None:
             verdict = auditing.pass_on(verdict)
         event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
@@ -122,7 +124,7 @@ class Settling:
         Return whether the record is ours.
         """
         self._waiting.pop(owed.receipt, None)
-        if line.summed:
+        if line.summed and line.router.probe_of(owed.record) is None:
             event = event._replace(note=self._note(line, owed, verdict))
         if not self._source.settle(owed.receipt, [event, *beside]):
             return False

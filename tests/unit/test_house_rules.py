@@ -45,6 +45,7 @@ PURE = (
     "workers/limiting/ramp.py",
     "workers/limiting/retries.py",
     "workers/patience.py",
+    "workers/probing/*.py",
     "workers/promising/*.py",
     "workers/remembering/*.py",
     "workers/stateful/baselines.py",

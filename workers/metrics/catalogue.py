@@ -13,6 +13,7 @@ from workers.metrics.areas import CommitResult, ControlMetrics, LaneMetrics, Pro
 from workers.metrics.declared import Declared, Exposed, declarations
 from workers.metrics.drift_metrics import DriftMetrics
 from workers.metrics.partition_metrics import PartitionMetrics
+from workers.metrics.probe_metrics import ProbeMetrics
 from workers.metrics.promise_metrics import PromiseMetrics
 from workers.metrics.task_metrics import PerTask, TaskMetrics
 
@@ -38,7 +39,7 @@ class Metrics(ProcessMetrics, ControlMetrics, LaneMetrics, PromiseMetrics, PerTa
         return PartitionMetrics(self, topic, number)
 
 
-HOLDERS: tuple[type[Exposed], ...] = (Metrics, DriftMetrics)
+HOLDERS: tuple[type[Exposed], ...] = (Metrics, DriftMetrics, ProbeMetrics)
 """What a worker exposes, and what the processes beside it do."""
 
 

@@ -38,6 +38,7 @@ from workers.limiting.limiter import Limiter
 from workers.line import Entry, Gate, Invariance, Line
 from workers.patience import Patience
 from workers.pipeline import Pipeline
+from workers.probing.marks import Marks
 from workers.promising.binding import Hashes, bound_of
 from workers.routing import Router
 from workers.setting_model import ModelSettings
@@ -138,7 +139,7 @@ def build_line(
         reader=reader_of(task, route.backend.signal, settings.model.votes),
         judge=Judge(task, UserCode(loaded.reply_model, loaded.functions), calibration),
         repair=settings.model.repair,
-        router=Router(task, stream),
+        router=Router(task, stream, marks_of(settings)),
         gate=Gate(),
         brake=Brake(BrakeLimits(settings.brake.dead_run, settings.brake.dead_share, settings.brake.window)),
         firewall=firewall,
@@ -146,6 +147,12 @@ def build_line(
         auditing=build_auditing(task, settings, calibration),
         summed=settings.delivery.summary_topic is not None,
     )
+
+
+def marks_of(settings: Settings) -> Marks | None:
+    """Return what tells probes from messages, None without a key."""
+    key = settings.probe.mark_key
+    return None if key is None else Marks(key.get_secret_value().encode())
 
 
 def build_invariance(settings: Settings, most_items: int) -> Invariance | None:
