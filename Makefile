@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden simulation simulate broker packaging bench quality chaos deploy cluster audit sbom lock clean
+.PHONY: help demo test check golden simulation simulate broker packaging bench quality contexts chaos deploy cluster audit sbom lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,9 @@ golden: $(READY) ## rewrite the golden files from the code
 
 quality: $(READY) ## the promise on public labelled data (DATA=folder) with the local model: 200 calibrations a set
 	$(BIN)/python -m tests.quality $(if $(DATA),--data $(DATA))
+
+contexts: $(READY) ## whether what was said before improves labels of follow-up messages: the local model and a small language model
+	$(BIN)/python -m tests.quality.contexts $(if $(DATA),--data $(DATA))
 
 # bench: REGIME=cpu,rate PEERS=worker,bare run a part; QUICK=1 runs everything briefly.
 BENCH := .nanotriage/bench/.ready

@@ -83,7 +83,7 @@ class Task(Frozen):
     reply_model: ImportPath | None = None
     separate_tenants: bool = False
     weight: float = Field(default=1, gt=0, le=1000)  # its share of the calls, beside the worker's other tasks
-    examples: str | None = None  # JSON Lines beside the task file, {"text", "<label field>": label}; never a gold file
+    examples: str | None = None  # JSON Lines beside the task file, {"text", "<label field>": label}, "context": earlier texts
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

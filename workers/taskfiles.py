@@ -130,6 +130,9 @@ def _example_problem(task: Task, line: bytes) -> str | None:
     if not isinstance(example, dict) or not isinstance(example.get("text"), str) or not example["text"].strip():
         return 'an example is {"text": "...", "<label field>": "<label>"} with some text; correct it'
     fields = task.classified()
+    context = [] if "context" in fields else example.pop("context", [])
+    if not isinstance(context, list) or not all(isinstance(said, str) for said in context):
+        return "the `context` of an example is a list of earlier texts; correct it"
     for name, label in example.items():
         if name == "text":
             continue

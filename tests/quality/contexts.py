@@ -2,9 +2,9 @@
 
     python -m tests.quality.contexts [--data FOLDER] [--dialogues 150] [--model classifier] [--model llm]
 
-One follow-up message of each dialogue, drawn by a seed, is labelled with and without what was said before it: by a head on the
-local model's vectors, learned from the other half of the dialogues (the context as the mean of its turns' vectors), and by a
-real, small language model through the worker's own prompt. Pairs are independent, so McNemar's exact test says what chance
+One follow-up message of each dialogue, drawn by a seed, is labelled with and without what was said before it: by the local model,
+which has the other half of the dialogues as examples, with and without their contexts, and by a real, small language model
+through the worker's own prompt. Pairs are independent, so McNemar's exact test says what chance
 would do. Writes `.nanotriage/contexts.json`.
 """
 
@@ -20,10 +20,8 @@ from itertools import groupby
 from math import comb
 from pathlib import Path
 
-import numpy as np
 import orjson
 
-from schemas.message import Message
 from schemas.reply import ITEMS, code_books
 from schemas.verdict import SignalKind
 from tests.public_data import find_public_data
@@ -32,10 +30,13 @@ from workers.asking.model import Answer
 from workers.asking.openai_model import OpenAIModel
 from workers.asking.prompt import Dialect, Prompt
 from workers.commands.table import print_table
-from workers.modelserver.embedder import DIMENSIONS, Embedder, Embeds, Vector
+from workers.modelserver.classifier import Classifier
+from workers.modelserver.embedder import Embedder, Embeds
+from workers.modelserver.examples import Example, FieldExamples
+from workers.modelserver.head_store import HeadStore
+from workers.modelserver.labeller import Code, Item, Labelled, LabelQuestion, ParsedRequest
 from workers.modelserver.local_model import LocalModel
 from workers.modelserver.options import DATA, Kind, ModelOptions
-from workers.modelserver.softmax_regression import fit_calibrated
 from workers.modelserver.weights import find_weights
 from workers.settings import load_settings
 from workers.wiring.model import openai_model
@@ -81,24 +82,23 @@ def halves(asked: Sequence[Asked]) -> tuple[list[Asked], list[Asked]]:
     return [one for one in asked if one.dialogue in learned], [one for one in asked if one.dialogue not in learned]
 
 
-def by_vectors(embedder: Embeds, asked: Sequence[Asked], labels: Sequence[str]) -> tuple[list[bool], list[bool]]:
-    """Return which held-out follow-ups are right without and with a context."""
+def by_classifier(embedder: Embeds, name: str, asked: Sequence[Asked]) -> tuple[list[bool], list[bool]]:
+    """Return which held-out follow-ups the local model gets right, without and with a context."""
     learned, held_out = halves(asked)
-    places = np.array([labels.index(one.intent) for one in learned], dtype=np.intp)
-    held_out = follow_ups(held_out)
-    right = []
-    for vector in (lambda one: embedder.embed(one.bare.text), lambda one: with_context(embedder, one.told)):
-        head = fit_calibrated(np.stack([vector(one) for one in learned]), places, len(labels))
-        chosen = head.logits(np.stack([vector(one) for one in held_out])).argmax(axis=1)
-        right.append([labels[place] == one.intent for place, one in zip(chosen, held_out, strict=True)])
+    held_out, right = follow_ups(held_out), []
+    codes = tuple(Code(label, label, words) for label, words in LABELS[name].items())
+    for context in (False, True):
+        examples = [Example(one.bare.text, one.intent, _said(one) if context else ()) for one in learned]
+        heads = HeadStore(embedder, [FieldExamples("intent", LABELS[name], "", tuple(examples))])
+        items = [Item(str(place), one.bare.text, _said(one) if context else ()) for place, one in enumerate(held_out)]
+        answers = Classifier(embedder, heads).label(ParsedRequest((LabelQuestion("intent", codes),), tuple(items)))
+        chosen = [one.code for answer in answers for one in answer.answers if isinstance(one, Labelled)]
+        right.append([code == one.intent for code, one in zip(chosen, held_out, strict=True)])
     return right[0], right[1]
 
 
-def with_context(embedder: Embeds, message: Message) -> Vector:
-    """Return the message's vector beside the mean of those of what was said before it."""
-    turns = () if message.context is None else message.context.turns
-    before = np.mean([embedder.embed(said.text) for said in turns], axis=0) if turns else np.zeros(DIMENSIONS, np.float32)
-    return np.concatenate([embedder.embed(message.text), before]).astype(np.float32)
+def _said(one: Asked) -> tuple[str, ...]:
+    return () if one.told.context is None else tuple(said.text for said in one.told.context.turns)
 
 
 async def by_llm(
@@ -138,10 +138,7 @@ async def llm(data: Path, most: int) -> list[Compared]:
 
 def classifier(data: Path) -> list[Compared]:
     embedder = Embedder(find_weights(DATA / "models"))
-    return [
-        compare(name, "local-bge-small", *by_vectors(embedder, messages(data, name), list(labels)))
-        for name, labels in LABELS.items()
-    ]
+    return [compare(name, "local-bge-small", *by_classifier(embedder, name, messages(data, name))) for name in LABELS]
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -21,10 +22,11 @@ _GOLD = "gold"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text and its label."""
+    """A text, its label, and what was said before it, oldest first."""
 
     text: str
     label: str
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,15 @@ def task_examples(reference: str) -> list[FieldExamples]:
     found = []
     for name, field in loaded.task.classified().items():
         labels = field.labels if isinstance(field, LabelField) else SENTIMENTS
-        pairs = ((line["text"], line.get(name)) for line in lines)
-        examples = tuple(Example(text, label) for text, label in pairs if label is not None and label != UNKNOWN)
+        told = ((line["text"], line.get(name), _context(line)) for line in lines)
+        examples = tuple(Example(*one) for one in told if one[1] is not None and one[1] != UNKNOWN)
         found.append(FieldExamples(name, labels, field.description, examples))
     return found
+
+
+def _context(line: Mapping[str, Any]) -> tuple[str, ...]:
+    context = line.get("context")
+    return tuple(context) if isinstance(context, list) else ()  # a label, where a field is called so
 
 
 class RememberedEmbedder:

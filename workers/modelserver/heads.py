@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from workers.modelserver.embedder import Embeds
+from workers.modelserver.embedder import DIMENSIONS, Embeds
 from workers.modelserver.examples import Example
 from workers.modelserver.extraction.statement_line import essence
 from workers.modelserver.softmax_regression import LinearHead, Matrix, fit_calibrated, softmax
@@ -72,6 +72,31 @@ class LearnedHead:
 
 
 @dataclass(frozen=True, slots=True)
+class TalkHead:
+    """A learned head, and a second regression for texts whose context is known: over their vector and that of the context."""
+
+    alone: LearnedHead
+    linear: LinearHead
+    identity: str
+
+    def known(self, vector: Matrix) -> Matrix:
+        return self.alone.known(vector)
+
+    def known_after(self, vector: Matrix, context: Matrix) -> Matrix:
+        """Return the probability of each label after what was said before."""
+        return softmax(self.linear.logits(np.concatenate([vector, context])))
+
+    def unknown(self, vector: Matrix) -> float:
+        return self.alone.unknown(vector)
+
+
+def context_vector(turns: Sequence[Matrix]) -> Matrix:
+    """Return the vector of a context: the mean of its turns' vectors, zero without any."""
+    vector: Matrix = np.mean(turns, axis=0, dtype=np.float32) if turns else np.zeros(DIMENSIONS, np.float32)
+    return vector
+
+
+@dataclass(frozen=True, slots=True)
 class NamesHead:
     """One prototype a label: the mean of the vectors of its name and description."""
 
@@ -108,7 +133,8 @@ def make_head(labels: Sequence[Label], examples: Sequence[Example], *, own: Embe
         return NoHead()
     usable = [example for example in examples if example.label in place]
     named = [(text, index) for index, label in enumerate(labels) for text in label.texts()]
-    identity = _identity(shipped, [text for text, _ in named] + [f"{e.label}\0{e.text}" for e in usable])
+    told = ["\0".join((e.label, e.text, *e.context)) for e in usable]
+    identity = _identity(shipped, [text for text, _ in named] + told)
     own_vectors = own.embed_all([text for text, _ in named])
     own_places = np.array([index for _, index in named], dtype=np.intp)
     if len(usable) < _LEAST_EXAMPLES_A_LABEL * len(labels):
@@ -116,8 +142,18 @@ def make_head(labels: Sequence[Label], examples: Sequence[Example], *, own: Embe
         return NamesHead(prototypes, identity)
     vectors = shipped.embed_all([essence(example.text) for example in usable])
     places = np.array([place[example.label] for example in usable], dtype=np.intp)
-    linear = fit_calibrated(np.vstack([vectors, own_vectors]), np.concatenate([places, own_places]), len(labels))
-    return LearnedHead(linear, vectors, _midpoint(vectors), identity)
+    both, all_places = np.vstack([vectors, own_vectors]), np.concatenate([places, own_places])
+    alone = LearnedHead(fit_calibrated(both, all_places, len(labels)), vectors, _midpoint(vectors), identity)
+    if not any(example.context for example in usable):
+        return alone
+    contexts = [*_contexts(usable, shipped), *(context_vector([]) for _ in named)]
+    return TalkHead(alone, fit_calibrated(np.hstack([both, np.stack(contexts)]), all_places, len(labels)), identity)
+
+
+def _contexts(examples: Sequence[Example], shipped: Embeds) -> list[Matrix]:
+    texts = sorted({essence(said) for example in examples for said in example.context})
+    vectors = dict(zip(texts, shipped.embed_all(texts), strict=True))
+    return [context_vector([vectors[essence(said)] for said in example.context]) for example in examples]
 
 
 def _midpoint(vectors: Matrix) -> float:

@@ -47,10 +47,11 @@ Question = LabelQuestion | ExtractQuestion | TextQuestion
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One text, and the reference by which it is answered."""
+    """One text, and the reference by which it is answered. `context` is what was said before it, oldest first."""
 
     ref: str
     text: str
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,8 @@ class ItemAnswer:
 class Labeller(Protocol):
     """Answers every question about every item, items in their order.
 
-    `label` is called from several threads at once. The answer about an item depends on its text and the questions alone,
-    never on the other items or on earlier requests.
+    `label` is called from several threads at once. The answer about an item depends on its text, its context and the
+    questions alone, never on the other items or on earlier requests.
     """
 
     def label(self, request: ParsedRequest) -> list[ItemAnswer]: ...

@@ -132,4 +132,10 @@ def _items(user: str) -> tuple[Item, ...]:
         raise invalid(f'The user message must be {{"items": [...]}} with 1 to {_MOST_ITEMS} items.', "messages")
     if not all(isinstance(i, dict) and isinstance(i.get("ref"), str) and isinstance(i.get("text"), str) for i in items):
         raise invalid("Every item must have a ref and a text, both strings.", "messages")
-    return tuple(Item(item["ref"], item["text"]) for item in items)
+    return tuple(Item(item["ref"], item["text"], _context(item.get("context"))) for item in items)
+
+
+def _context(turns: Any) -> tuple[str, ...]:
+    """Return the texts of the turns; what has another shape is no context."""
+    texts = [turn.get("text") for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+    return tuple(text for text in texts if isinstance(text, str))

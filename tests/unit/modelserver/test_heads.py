@@ -9,8 +9,9 @@ from workers.modelserver.classifier import Classifier
 from workers.modelserver.examples import Example, FieldExamples, RememberedEmbedder, task_examples
 from workers.modelserver.head_store import HeadStore
 from workers.modelserver.heads import LearnedHead, NamesHead
-from workers.modelserver.labeller import LabelQuestion
+from workers.modelserver.labeller import Item, LabelQuestion, ParsedRequest
 from workers.modelserver.softmax_regression import fit, fit_calibrated, softmax
+from workers.task_yaml import TaskRefused
 
 LABELS = {"refund": "wants money back", "delivery": "asks where the parcel is"}
 WORDS = {"refund": "money back reimburse", "delivery": "parcel courier late"}
@@ -43,6 +44,33 @@ def field_examples(count=8):
 
 def store(*examples):
     return HeadStore(WordEmbedder(), examples)
+
+
+def test_what_was_said_before_decides_where_the_text_alone_cannot():
+    """The same text after other words has another label; a label is known from the context's words, in any order."""
+    question = LabelQuestion("intent", label_question("intent", LABELS).codes[:2])
+    texts = [
+        Example(f"yes please n{i}", label, (f"{word} n{i}", "anything else"))
+        for label, words in WORDS.items()
+        for i, word in enumerate(words.split() * 3)
+    ]
+    heads = store(FieldExamples("intent", LABELS, "", tuple(texts)))
+    said = [("anything else", "reimburse me"), ("the courier", "anything else"), ()]
+    items = tuple(Item(str(place), "yes please n0", context) for place, context in enumerate(said))
+    first, second, bare = Classifier(WordEmbedder(), heads).label(ParsedRequest((question,), items))
+    assert [answer.answers[0].code for answer in (first, second)] == ["A", "B"]
+    assert bare.answers[0].probability < min(first.answers[0].probability, second.answers[0].probability)
+
+
+def test_a_context_costs_nothing_where_no_example_has_one():
+    """Its turns are not embedded, and the answer is that to the text alone."""
+    embedder, question = WordEmbedder(), label_question("intent", LABELS)
+    labeller = Classifier(embedder, HeadStore(embedder, [field_examples()]))
+    (bare,) = labeller.label(asked([question], "courier parcel today"))
+    embedded = embedder.embedded
+    (told,) = labeller.label(ParsedRequest((question,), (Item("r0", "courier parcel today", ("money back",)),)))
+    assert told == bare
+    assert embedder.embedded - embedded == 1
 
 
 def test_separable_classes_are_learned():
@@ -139,13 +167,27 @@ def test_embeddings_are_kept_between_starts(tmp_path):
     assert third.embedded == 2
 
 
-def test_gold_is_never_learned_from(tmp_path):
-    """Examples in a file of gold labels are refused, whatever the file's ending."""
-    (tmp_path / "task.yaml").write_text(
-        "name: t\nsource: {topic: a, text: b}\ninstructions: x\nexamples: gold-2.jsonl\n"
+def write_task(folder, examples, line):
+    (folder / "task.yaml").write_text(
+        f"name: t\nsource: {{topic: a, text: b}}\ninstructions: x\nexamples: {examples}\n"
         "fields: {intent: {kind: label, labels: {refund: a, delivery: b}}}\n"
         "routes: {labelled: l, escalated: e, dead: d}\n"
     )
-    (tmp_path / "gold-2.jsonl").write_text('{"text": "x", "intent": "refund"}\n')
+    (folder / examples).write_text(line + "\n")
+
+
+@pytest.mark.parametrize("context", ['"a"', "[1]", "{}"])
+def test_a_context_of_an_example_is_a_list_of_texts(tmp_path, context):
+    """Anything else is refused with its line."""
+    write_task(tmp_path, "shown.jsonl", '{"text": "x", "intent": "refund", "context": ["a", "b"]}')
+    assert task_examples(str(tmp_path))[0].examples == (Example("x", "refund", ("a", "b")),)
+    write_task(tmp_path, "shown.jsonl", f'{{"text": "x", "intent": "refund", "context": {context}}}')
+    with pytest.raises(TaskRefused, match=r"shown.jsonl:1: the `context` of an example is a list"):
+        task_examples(str(tmp_path))
+
+
+def test_gold_is_never_learned_from(tmp_path):
+    """Examples in a file of gold labels are refused, whatever the file's ending."""
+    write_task(tmp_path, "gold-2.jsonl", '{"text": "x", "intent": "refund"}')
     with pytest.raises(UserError, match="gold"):
         task_examples(str(tmp_path))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.message import Message
+from schemas.context import ContextRule
+from schemas.message import Context, Message, Said
 from schemas.task import Task
 from schemas.verdict import SignalKind
 from tests.helpers import call_of
@@ -80,6 +81,20 @@ def test_the_prompt_of_the_worker_is_understood():
     assert order_id == ExtractQuestion("order_id", "string", "[0-9]{3,}", "Number of an order.")
     assert amount == ExtractQuestion("amount", "money")
     assert summary == TextQuestion("summary", 80)
+
+
+def test_a_context_beside_a_text_is_understood():
+    """As the worker's prompt writes it; what has another shape is none."""
+    told = TASK.model_copy(update={"context": ContextRule(topic="said")})
+    known = Context((Said("agent", "a"), Said(None, "b")), 3, "id", 0, 0)
+    messages = [Message("yes", "1", None, None, {}, context=known), Message("no", "2", None, None, {})]
+    call = parse_chat(
+        call_of(Prompt(told, Dialect("m", SignalKind.LOGPROBS)), messages, random.Random(3).randrange).body, MODELS
+    )
+    assert [item.context for item in read_triage(call.schema, call.system, call.user).request.items] == [("a", "b"), ()]
+    for strange in ("a", [1, {"text": 2}, None], {"text": "a"}):
+        user = orjson.dumps({"items": [{"ref": "r", "text": "x", "context": strange}]}).decode()
+        assert read_triage(call.schema, call.system, user).request.items[0].context == ()
 
 
 @given(texts, st.integers(0, 20), st.sampled_from(list(SignalKind)))
