@@ -8,6 +8,9 @@ import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.objects import RESTRICTED
 from tests.deploy.conftest import pytest_runtest_call, pytest_runtest_setup  # noqa: F401 - a missing tool skips here as there
+from tests.kafka_fixtures import bootstrap, kafka
+
+__all__ = ["bootstrap", "kafka"]
 
 HERE = Path(__file__).parent
 

@@ -1,0 +1,26 @@
+"""What the events of pods add up to: who was ready when, who went in peace. Pure."""
+
+from collections.abc import Sequence
+
+from tests.cluster.pod import Event
+
+GRACE_SECONDS = 30  # of the releases in these tests: the model's time-out, 10 for a commit and 10 for the rest
+
+
+def graceful(event: Event) -> bool:
+    """Tell whether a pod ended by itself, with a good code, within its grace."""
+    return event.code == 0 and event.after is not None and event.after < GRACE_SECONDS
+
+
+def fewest_ready(events: Sequence[Event], begun: int) -> int:
+    """Return the smallest number of ready pods from event number `begun` on."""
+    ready: set[str] = set()
+    fewest: int | None = None
+    for number, event in enumerate(events):
+        if event.what == "ready":
+            ready.add(event.pod)
+        elif event.what in ("unready", "sigterm", "exit", "crash"):
+            ready.discard(event.pod)
+        if number == begun - 1 or (number >= begun and event.what != "ready"):
+            fewest = len(ready) if fewest is None else min(fewest, len(ready))
+    return fewest or 0
