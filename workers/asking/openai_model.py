@@ -73,7 +73,6 @@ class OpenAIModel:
             "max_retries": 0,
             "timeout": timeout,
             "security": {"bearer_auth": True},
-            "idempotency_key": "not sent",
         }
         self._addresses = {wire: f"{self._client.base_url}{wire.value.lstrip('/')}" for wire in Wire}
 
