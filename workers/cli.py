@@ -22,20 +22,20 @@ class Lazy(NamedTuple):
 
 
 COMMANDS: dict[str, Lazy] = {
-    "demo": Lazy("workers.commands.demo:demo", "Triage real messages here and now: own broker, own model, no key."),
+    "demo": Lazy("workers.commands.demo:demo", "Triage real messages here and now, with a broker and a model."),
     "run": Lazy("workers.commands.run:run", "Run the worker until it is told to stop."),
     "eval": Lazy("workers.commands.evaluate:evaluate", "Measure a task against labelled messages."),
     "bench": Lazy("workers.commands.bench:bench", "Measure what a model's endpoint can do, and what to set."),
     "discover": Lazy("workers.commands.discover:discover", "List what escalated messages have in common, as new labels."),
     "calibrate": Lazy("workers.commands.calibrate:calibrate_task", "Find from labelled data what a task may promise."),
-    "audit": Lazy("workers.commands.audit:app", "See what is put up for audit, say what was found, and how a promise stands."),
+    "audit": Lazy("workers.commands.audit:app", "See what is put up for audit, say what was found, end alarms."),
     "topics": Lazy("workers.commands.topics:app", "Plan and make the topics that tasks need."),
     "dlq": Lazy("workers.commands.dlq:app", "Look at dead letters, and send them back to their source."),
     "doctor": Lazy("workers.commands.doctor:doctor", "Check everything a worker needs, and say what to do next."),
     "settings": Lazy("workers.commands.settings:settings", "Show every setting, its value and where it comes from."),
     "schemas": Lazy("workers.commands.schemas_cmd:app", "Print the JSON Schemas of what is published."),
     "lanes": Lazy("workers.commands.lanes:app", "Show what is committed, and resume a quarantined partition."),
-    "control": Lazy("workers.commands.control:app", "Pause, resume and change running workers, and see what they run."),
+    "control": Lazy("workers.commands.control:app", "Pause, resume and change running workers; see what they run."),
     "forget": Lazy("workers.commands.forget:forget", "Erase a conversation from every topic of a task."),
     "probe": Lazy("workers.commands.probe:probe", "Send messages with known answers through the pipeline, and judge them."),
     "stateful": Lazy("workers.commands.stateful:app", "Applications beside the model path: conversations, rollups."),

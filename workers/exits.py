@@ -93,8 +93,12 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _sentence(error: BaseException) -> str:
-    message = getattr(error, "message", None)  # of the command line's own errors, whose str() may be empty
-    return (message if isinstance(message, str) and message else str(error) or type(error).__name__).strip()
+    """Return what the error says; the command line's own errors, whose str() may be empty, also say where to look."""
+    told = getattr(error, "format_message", None)
+    message = told() if callable(told) else str(error) or type(error).__name__
+    command = getattr(getattr(error, "ctx", None), "command_path", None)
+    plain = str(message).replace("Value error, ", "").strip()
+    return f"{plain.rstrip('.')}: see `{command} --help`" if command else plain
 
 
 def _crash_sentence(error: Exception) -> str:

@@ -52,6 +52,14 @@ def test_help_lists_every_command_and_imports_none_of_them(tmp_path) -> None:
     assert time.monotonic() - began < 5  # a machine under load; 0.15 s on an idle one
 
 
+def test_the_list_of_commands_cuts_no_sentence(tmp_path) -> None:
+    """On a terminal of 80 columns each command has one whole line."""
+    done = nanotriage("--help", cwd=tmp_path, COLUMNS="80")
+    lines = done.stdout.split("Commands:\n")[1].splitlines()
+    assert len(lines) == len(COMMANDS)
+    assert [line for line in lines if line.endswith("...")] == []
+
+
 def test_no_argument_is_help_and_version_is_a_version(tmp_path) -> None:
     """Both are answers, not errors."""
     assert nanotriage(cwd=tmp_path).stdout.startswith("Usage: nanotriage")
@@ -64,6 +72,11 @@ def test_no_argument_is_help_and_version_is_a_version(tmp_path) -> None:
     [
         (["runn"], "Did you mean 'run'?"),
         (["--bad"], "No such option: --bad"),
+        (["run"], "Missing option '--task': see `nanotriage run --help`"),
+        (["run", "--taks", "x"], "No such option: --taks (Possible options: --task): see `nanotriage run --help`"),
+        (["kafka", "upp"], "see `nanotriage kafka --help`"),
+        (["model", "up", "--labeller", "best"], "'best' is not one of"),
+        (["run", "--task", "support_tickets", "--set", "model.concurrency=many"], "model.concurrency"),
         (["settings", "--set", "x"], "--set takes NAME=VALUE"),
         (["settings", "--set", "kafka.brokerz=a:1"], "did you mean kafka.brokers?"),
         (["settings", "--config", "missing.toml"], "missing.toml"),

@@ -2,25 +2,35 @@
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from schemas.task import Task
+from workers.commands.settings import (
+    BrokersOption,
+    ConfigOption,
+    KeyFileOption,
+    ModelOption,
+    ModelUrlOption,
+    SetOption,
+    TasksOption,
+    flags_of,
+)
 from workers.exits import UserError
 
 
 def run(
-    task: Annotated[list[str], typer.Option(help="A shipped task's name, or the path of a task file. May be repeated.")],
-    brokers: Annotated[str | None, typer.Option(help="host:port, comma separated.")] = None,
-    group: Annotated[str | None, typer.Option(help="Consumer group.")] = None,
-    model_url: Annotated[str | None, typer.Option(help="Base URL of the OpenAI-compatible endpoint.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model name.")] = None,
-    api_key_file: Annotated[Path | None, typer.Option(help="File that holds the API key.")] = None,
+    task: TasksOption,
+    brokers: BrokersOption = None,
+    group: Annotated[str | None, typer.Option(help="Consumer group; sets kafka.group.")] = None,
+    model_url: ModelUrlOption = None,
+    model: ModelOption = None,
+    api_key_file: KeyFileOption = None,
     health_port: Annotated[str | None, typer.Option(help="Port of /live, /ready and /metrics; 0 is any, off is none.")] = None,
     patience: Annotated[float, typer.Option(help="Seconds to wait at start for a broker or model that is down.")] = 60.0,
-    config: Annotated[Path | None, typer.Option(help="Settings file; by default nanotriage.toml, if it exists.")] = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
 ) -> None:
     """Label messages until told to stop (SIGTERM or Ctrl-C). Every other setting: `nanotriage settings`."""
     # Imported here: `nanotriage --help` should not pay for a Kafka client and an HTTP stack.
@@ -44,7 +54,7 @@ def run(
         "model.api_key_file": api_key_file,
         "health.port": health_port,
     }
-    settings = load_settings({name: value for name, value in flags.items() if value is not None}, config)
+    settings = load_settings(flags_of(assignments or (), flags), config)
     tasks = [load_task(reference) for reference in task]
     refuse_contradictions([loaded.task for loaded in tasks])
     calibrations = calibrations_of(tasks, settings.calibration_folder)
