@@ -42,7 +42,7 @@ def event_id(stream: str, topic: str, partition: int, offset: int, kind: EventKi
 
     `stream` names the cluster and the stream's epoch, a number to raise when a topic is made anew.
     """
-    name = f"{stream}/{topic}/{partition}/{offset}/{kind.value}/{VERSION}"
+    name = f"{stream}/{topic}/{partition}/{offset}/{kind}/{VERSION}"
     # As `uuid.uuid5` does, at a third of its cost: once per message it shows.
     made = bytearray(hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()[:16])
     made[6] = made[6] & 0x0F | 0x50

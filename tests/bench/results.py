@@ -18,6 +18,7 @@ _PEER: Column = ("peer", lambda result: ROSTER[result["peer"]].title)
 _RATE: Column = ("messages/s", _number("per_second"))
 _RSS: Column = ("MB", _number("rss_mb"))
 _DOUBLED: Column = ("doubled", _number("doubled"))
+_PROMISE: Column = ("promise", lambda result: ROSTER[result["peer"]].promise)
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "cpu": (
         _PEER,
@@ -26,6 +27,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("cores", _number("cores", ".2f")),
         ("messages a call", _number("items_per_call", ".1f")),
         _RSS,
+        _PROMISE,
         _DOUBLED,
     ),
     "latency": (
@@ -46,7 +48,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "kill": (
         _PEER,
         ("killed at", _number("killed_at")),
-        ("promise", lambda result: ROSTER[result["peer"]].promise),
+        _PROMISE,
         ("lost", _number("lost")),
         _DOUBLED,
         ("asked again", _number("reasked")),

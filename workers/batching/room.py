@@ -21,6 +21,11 @@ class Room:
     context_tokens: int | None = None
     output_tokens: int | None = None
 
+    def __str__(self) -> str:
+        """Return it as the rest of a sentence about a model."""
+        writes = f" and writes {self.output_tokens} at most" if self.output_tokens else ""
+        return f"takes {self.context_tokens or 'any number of'} tokens in one call{writes}"
+
 
 ENDLESS = Room()
 

@@ -30,6 +30,7 @@ from workers.commands.table import print_json, print_table
 from workers.evaluating.figures import cost
 from workers.evaluating.inputs import load_inputs
 from workers.exits import Exit, UserError
+from workers.measuring.fitting import most_that_fit
 from workers.measuring.plan import Measure, most_calls
 from workers.measuring.trial import RouteBarredError, Trial, run
 from workers.setting_model import Price
@@ -37,9 +38,10 @@ from workers.setting_sections import Settings
 from workers.settings import load_settings
 from workers.taskfiles import LoadedTask, load_task
 from workers.wiring.lines import reader_of
-from workers.wiring.model import dialect_of, openai_model, secure_draw, wishes_of
+from workers.wiring.model import dialect_of, openai_model, room_of, secure_draw, wishes_of
 
 _BYTES_PER_TOKEN = 4
+_NO_ROOM = "that leaves no room for a message and its answer beside the task's prompt: take a model that takes more"
 _OUTPUT_TOKENS = 30  # of an item, about
 _HEADS = ("BATCH", "CALLS AT ONCE", "MESSAGES/S", "P50 S", "P95 S", "TOKENS/MESSAGE", "$/1,000", "ANSWERED", "FAILED CALLS")
 
@@ -176,7 +178,13 @@ async def _measure(
         if not isinstance(route, Route):
             raise UserError(f"the model cannot be asked: {route.why}", Exit.MODEL)
         reader = reader_of(loaded.task, route.backend.signal)
-        return await run(Trial(route, reader, messages, time.perf_counter), *most, _say)
+        room = room_of(settings.model, await model.card(settings.model.name))
+        items = most_that_fit(route.backend, room, messages, most[0])
+        if items == 0:
+            raise UserError(f"model {settings.model.name} {room}: {_NO_ROOM}")
+        if items < most[0]:
+            print(f"More than {items} messages a call do not fit into what the model takes.", file=sys.stderr)
+        return await run(Trial(route, reader, messages, time.perf_counter), items, most[1], _say)
     except RouteBarredError as barred:
         raise UserError(f"the model refuses us: {barred}", Exit.MODEL) from None
     finally:

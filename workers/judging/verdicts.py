@@ -70,7 +70,7 @@ class Judge:
             match task_field:
                 case LabelField() | SentimentField():
                     signal: Signal = claimed or signals.get(name) or NotScored("the answer has no log-probabilities")
-                    result = FieldResult(reading.labels[name], signal, probability=self._probability(name, signal, answered_by))
+                    result = FieldResult(reading.labels[name], signal, None, self._probability(name, signal, answered_by))
                     reasons += self._doubts_label(name, result, task_field)
                 case ExtractField():
                     result = self._extract(name, task_field, reading.written[name], text, reasons)
@@ -144,7 +144,7 @@ def _below(name: str, signal: Signal | None, thresholds: Thresholds) -> list[Rea
                 return []
             return [Reason(Doubt.LOW_CONFIDENCE, name, f"{probability:.2f} is below {least:.2f}")]
         case ClaimedConfidence(band=band):
-            return [] if band.value in thresholds.bands else [Reason(Doubt.LOW_CONFIDENCE, name, f"the stated band is {band}")]
+            return [] if band in thresholds.bands else [Reason(Doubt.LOW_CONFIDENCE, name, f"the stated band is {band}")]
         case NotScored(why=why):
             return [Reason(Doubt.NOT_SCORED, name, why)]
         case None:

@@ -174,11 +174,9 @@ def limits_of(task: Task, route: Route, settings: Settings, room: Room, cost: To
     static = backend.largest.overhead(1).static_bytes / cost.bytes_per_token
     bounded = within(limits, room, static, lambda items: backend.largest.overhead(items).output_tokens)
     if bounded is None or static >= bounded.max_tokens:
-        takes = f"model {settings.model.name} takes {room.context_tokens or 'any number of'} tokens in one call"
-        writes = f" and writes {room.output_tokens} at most" if room.output_tokens else ""
         raise UserError(
-            f"{takes}{writes}: that leaves no room for a message and its answer beside {prompt}: take a model that takes more, "
-            f"shorten the task, or lower model.max_output_tokens_per_item"
+            f"model {settings.model.name} {room}: that leaves no room for a message and its answer beside {prompt}: take a "
+            f"model that takes more, shorten the task, or lower model.max_output_tokens_per_item"
         )
     others = cost.static - static  # of the question's other calls: counted by `sizing`, and no part of the largest one
     return replace(bounded, max_tokens=min(limits.max_tokens, int(bounded.max_tokens + others)))

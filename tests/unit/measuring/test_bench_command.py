@@ -43,6 +43,19 @@ def test_it_finds_the_batch_and_the_concurrency(tmp_path):
     assert sum(point["batch"] * point["concurrency"] * 3 for point in said["points"]) <= stats["items"]
 
 
+def test_no_call_is_made_that_the_model_cannot_take(tmp_path):
+    """Batches are tried up to what fits, which is said; where nothing fits, that is the answer."""
+    with FakeModel() as fake:
+        small = ("--model-url", fake.base_url, "--batch", 16, "--concurrency", 1, "--json", "--set")
+        done = bench(tmp_path, *small, "model.max_output_tokens=600")
+        none = bench(tmp_path, *small, "model.max_output_tokens=100")
+    assert done.returncode == 0, done.stderr
+    assert "More than 4 messages a call do not fit" in done.stderr
+    assert max(point["batch"] for point in json.loads(done.stdout)["points"]) == 4
+    assert none.returncode == 2
+    assert "leaves no room for a message" in none.stderr
+
+
 def test_a_limit_shows_as_failed_calls(tmp_path):
     """Calls above the endpoint's limit fail, are counted, and are not the best setting."""
     with FakeModel("--latency-ms", "5", "--rpm", "300") as fake:
@@ -53,7 +66,7 @@ def test_a_limit_shows_as_failed_calls(tmp_path):
 
 def test_pod_prints_a_values_file_and_nothing_else(tmp_path):
     """Its output is a file for `helm --values`; progress goes to the terminal."""
-    with FakeModel("--latency-ms", "20") as fake:
+    with FakeModel("--latency-ms", "200") as fake:
         done = bench(tmp_path, "--model-url", fake.base_url, "--batch", 2, "--concurrency", 2, "--pod")
     assert done.returncode == 0, done.stderr
     values = yaml.safe_load(done.stdout)
