@@ -52,6 +52,13 @@ class Api:
             options["gracePeriodSeconds"] = grace_seconds
         return self.ask("DELETE", path, options)
 
+    def ready(self) -> bool:
+        """Whether the server answers, and has made the roles that its own clients need."""
+        try:
+            return self._answer("GET", "/readyz", None, "application/json")[0] == HTTPStatus.OK
+        except OSError:
+            return False
+
     def close(self) -> None:
         for connection in self._opened:
             connection.close()

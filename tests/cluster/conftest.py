@@ -22,6 +22,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         yield plane
 
 
+@pytest.fixture(autouse=True)
+def everything_runs(request: pytest.FixtureRequest) -> None:
+    """A part of the cluster that has ended is named, with its last words, instead of what it left undone."""
+    if "cluster" in request.fixturenames:
+        request.getfixturevalue("cluster").processes.check()
+
+
 @pytest.fixture(scope="session")
 def namespaces(cluster: ControlPlane) -> str:
     """What the values name and a cluster has: where Strimzi watches, and a priority. Returns a namespace under Pod Security."""

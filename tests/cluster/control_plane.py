@@ -6,8 +6,7 @@ must play its node. The definitions of KEDA, Strimzi and the Prometheus operator
 
 import os
 import subprocess
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +14,7 @@ from typing import Self
 import yaml
 
 from tests.cluster import binaries
-from tests.cluster.api import Api, Object, Refused
+from tests.cluster.api import Api, Object
 from tests.cluster.identities import ADMINISTRATORS, Identities
 from tests.cluster.objects import conditions
 from tests.cluster.processes import Processes
@@ -42,7 +41,7 @@ class ControlPlane:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._etcd, self._etcd_peer, self.port, self._manager, self._scheduler = free_ports(5, seed=os.getpid() + 11)
+        self._etcd, self._etcd_peer, self.port = free_ports(3, seed=os.getpid() + 11)
         self.server = f"https://127.0.0.1:{self.port}"
         self.identities = Identities(folder, self.server)
         self.kubeconfig = self.identities.kubeconfig("administrator", ADMINISTRATORS)
@@ -71,15 +70,14 @@ class ControlPlane:
         self._start_etcd()
         issuer = self.identities.certificate("service-accounts").key
         self.processes.start("kube-apiserver", programs / "kube-apiserver", *self._server_flags(issuer))
-        self._until_ready()
-        for name, port, more in (
-            ("kube-controller-manager", self._manager, self._manager_flags(issuer)),
-            ("kube-scheduler", self._scheduler, []),
-        ):
-            self.processes.start(name, programs / name, *self._client_flags(name, port), *more)
+        self._until(self.api.ready)
+        for name, more in (("kube-controller-manager", self._manager_flags(issuer)), ("kube-scheduler", [])):
+            self.processes.start(name, programs / name, *self._client_flags(name), *more)
         files = [part for path in tools.definition_files() for part in ("-f", path)]
         self.kubectl("apply", "--server-side", *files)
-        wait_until(lambda: all(_established(found) for found in self.api.items(DEFINITIONS)), START_SECONDS)
+        self._until(lambda: all(_established(found) for found in self.api.items(DEFINITIONS)))
+        # The controllers are at work when they have made the first namespace's account.
+        self._until(lambda: self.api.items("/api/v1/namespaces/default/serviceaccounts"))
 
     def _start_etcd(self) -> None:
         client, peer = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._etcd_peer}"
@@ -124,10 +122,10 @@ class ControlPlane:
             f"--proxy-client-key-file={front.key}",
         ]
 
-    def _client_flags(self, name: str, port: int) -> list[str]:
+    def _client_flags(self, name: str) -> list[str]:
         own = self.identities.kubeconfig(f"system:{name}")
         flags = [f"--{what}kubeconfig={own}" for what in ("", "authentication-", "authorization-")]
-        return [*flags, "--bind-address=127.0.0.1", f"--secure-port={port}", "--leader-elect=false"]
+        return [*flags, "--secure-port=0", "--leader-elect=false"]
 
     def _manager_flags(self, issuer: Path) -> list[str]:
         return [
@@ -141,20 +139,14 @@ class ControlPlane:
             "--horizontal-pod-autoscaler-downscale-stabilization=30s",
         ]
 
-    def _until_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not self._ready():
-            self.processes.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"no API server within {START_SECONDS:g} s:\n{self.processes.last_lines('kube-apiserver')}")
-            time.sleep(0.1)
+    def _until(self, condition: Callable[[], object]) -> None:
+        """Wait for the condition, or for the end of a program, which can't be waited for any longer. Raises ProgramEnded."""
 
-    def _ready(self) -> bool:
-        try:
-            self.api.get("/api/v1/namespaces/default")
-        except (OSError, Refused):
-            return False
-        return True
+        def met() -> bool:
+            self.processes.check()
+            return bool(condition())
+
+        wait_until(met, START_SECONDS)
 
     def kubectl(self, *arguments: str | Path, given: str | None = None) -> str:
         """Run kubectl as an administrator, with `given` on its stdin; return all that it printed. Raises CommandFailed."""

@@ -95,6 +95,19 @@ def test_nothing_is_left_of_it(cluster, release):
             cluster.kubectl("get", kind, found["metadata"]["name"], "-n", namespace if stated == "triage" else stated)
 
 
+def test_any_values_can_become_any_others(cluster, namespaces):
+    """No upgrade touches a field that is fixed once and for all, such as a selector; and a rollback brings the first one back."""
+    namespace = cluster.namespace("changed", RESTRICTED)
+    for case in (*CASES, CASES[0]):
+        cluster.helm("upgrade", "--install", RELEASE, CHART, "-n", namespace, "--values", CHART / "ci" / f"{case}.yaml")
+    first = deployment(cluster.api, namespace, NAME)["spec"]["template"]
+    cluster.helm("upgrade", RELEASE, CHART, "-n", namespace, "--values", CHART / "ci" / f"{CASES[1]}.yaml")
+    assert deployment(cluster.api, namespace, NAME)["spec"]["template"] != first
+    cluster.helm("rollback", RELEASE, "1", "-n", namespace)
+    assert deployment(cluster.api, namespace, NAME)["spec"]["template"] == first
+    cluster.helm("uninstall", RELEASE, "-n", namespace)
+
+
 @pytest.mark.parametrize(("handed_over", "left"), [(False, 1), (True, 4)])
 def test_scaling_that_is_switched_on_starts_from_one_worker(cluster, namespaces, handed_over, left):
     """The number goes away with its owner, unless somebody else owns it too: the way that the chart's README shows."""
