@@ -15,6 +15,24 @@ from schemas.fields import Frozen, Name
 EVERY_TASK = "*"
 Said = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=300, strip_whitespace=True)]
 
+Weight = Annotated[float, Field(ge=0.05, le=20)]
+
+
+class BatchLimits(Frozen):
+    """How large a batch may be and how long it may wait for company. Null is what the settings say, and the most there is."""
+
+    max_items: int | None = Field(default=None, ge=1, le=256)
+    max_tokens: int | None = Field(default=None, ge=256, description="Of a whole call, prompt and answer.")
+    linger_seconds: float | None = Field(default=None, ge=0, le=60)
+
+
+class Budget(Frozen):
+    """What all workers of the group may use together. Null is what the settings say; headers may lower it."""
+
+    requests_per_minute: float | None = Field(default=None, ge=1)
+    tokens_per_minute: float | None = Field(default=None, ge=100)
+    part: float = Field(default=1.0, gt=0, le=1, description="Part of the limits that is used, wherever they are known from.")
+
 
 class _Control(Frozen):
     version: int = Field(ge=1, description="Grows with every change of this key: a worker refuses one that does not.")
@@ -28,12 +46,21 @@ class TaskControl(_Control):
 
     event: Literal["nanotriage.task_control.v1"] = "nanotriage.task_control.v1"
     task: Name
+    labels: Literal["publish", "escalate"] = Field(
+        default="publish",
+        description="`escalate`: nothing is labelled, every answered message is escalated as `held_back`.",
+    )
+    batching: BatchLimits = BatchLimits()
+    tenants: dict[str, Weight] = Field(
+        default={}, max_length=1000, description="How much of the model a tenant gets in proportion to others, who have 1."
+    )
 
 
 class FleetControl(_Control):
     """All that is wanted of every task together. A task is paused when this or its own control says so."""
 
     event: Literal["nanotriage.fleet_control.v1"] = "nanotriage.fleet_control.v1"
+    budget: Budget = Budget()
 
     @property
     def task(self) -> str:

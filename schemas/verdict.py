@@ -87,6 +87,7 @@ class Doubt(StrEnum):
     CHECK_FAILED = "check_failed"
     INVALID_ANSWER = "invalid_answer"  # the answer for a field breaks the reply's rules, also after it was asked anew
     PROMISE_IN_DOUBT = "promise_in_doubt"  # audits or scores say that the task's promise may be broken
+    HELD_BACK = "held_back"  # an operator wants nothing labelled
     UNANSWERED = "unanswered"  # no answer came while thousands after it were answered
 
 

@@ -85,9 +85,10 @@ class Gate:
 
 @dataclass(slots=True)
 class Hold:
-    """Why nothing more of a task is read although it could be: an operator wants it so. What was read goes its way."""
+    """What an operator holds back of a task, and why: its intake, so that nothing more is read, or its labels."""
 
-    why: str | None = None
+    intake: str | None = None
+    labels: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class Line:
     @property
     def room(self) -> int:
         """How many messages may be read now."""
-        return self.feeder.room if self.gate.why is None and self.hold.why is None else 0
+        return self.feeder.room if self.gate.why is None and self.hold.intake is None else 0
 
     def recalled(self, part: Part) -> Part:
         """Return the part with what is known now of its messages' conversations; never waits for more to be known."""

@@ -66,6 +66,8 @@ class Settling:
         )  # what is known says nothing of messages
         if auditing is not None:
             verdict = auditing.pass_on(verdict)
+        if line.hold.labels is not None and isinstance(verdict, Labelled):
+            verdict = Escalated(verdict.fields, (Reason(Doubt.HELD_BACK, None, line.hold.labels),), verdict.assurance)
         event = line.router.answered(verdict, entry.record, entry.message, by, place=place, attempts=attempts)
         if auditing is None:
             self.publish(line, entry, verdict, event)

@@ -45,5 +45,10 @@ class ControlWatch:
         else:
             _LOG.info("task_resumed", task=task)
 
+    def held_back(self, task: str, why: str | None) -> None:
+        """Show whether the task's labels are held back, and why."""
+        notice = None if why is None else f"task {task}: every message is escalated by an operator's wish ({why})"
+        self._readiness.notice(f"held back {task}", notice)
+
     def troubled(self, why: str) -> None:
         _LOG.warning("controls_unavailable", why=why, next="what was run is run on; they are read as soon as that is possible")

@@ -27,8 +27,8 @@ async def test_a_change_reaches_every_worker_within_two_seconds_and_loses_nothin
         assert await asyncio.to_thread(main, [*args, *flags]) == code
         return json.loads(capsys.readouterr().out)
 
-    async def change(how):
-        answer = await said("control", how, "--task", "tickets", "--because", "to see it")
+    async def change(*how):
+        answer = await said("control", *how, "--task", "tickets", "--because", "to see it")
         assert [worker["answer"] for worker in answer["workers"]] == ["runs"] * 3, answer
         return answer["control"]["version"], max(worker["milliseconds"] for worker in answer["workers"])
 
@@ -51,8 +51,16 @@ async def test_a_change_reaches_every_worker_within_two_seconds_and_loses_nothin
                 assert worker.metric("nanotriage_paused") == 1
             rows = (await said("control", "show"))["workers"]
             assert [row["runs"]["tickets"]["version"] for row in rows] == [5, 5, 5]
+            refused = await said(
+                "control", "set", "--task", "tickets", "--max-items", "64", "--because", "more", code=Exit.FAILED
+            )
+            assert {worker["answer"] for worker in refused["workers"]} == {"refuses"}
+            await said("control", "show", code=Exit.FAILED)
+            await change("set", "--max-items", "2")
             await change("resume")
             await stage.until_progress(600, 60)
+            batches = crew.running[0].get("/metrics")[1].decode()
+            assert 'nanotriage_batch_size{task="tickets"} 2.0' in batches
             assert crew.stop() == [Exit.OK] * 3
     assert paused_at <= 300
     assert [version for version, _ in changes] == [1, 2, 3, 4, 5]

@@ -14,8 +14,8 @@ SIZES = st.lists(st.integers(1, 2 * QUANTUM), min_size=1, max_size=12)
 class Crowd:
     """A queue that numbers its arrivals."""
 
-    def __init__(self):
-        self.queue, self.count = FairQueue(), 0
+    def __init__(self, weights=None):
+        self.queue, self.count = FairQueue({} if weights is None else weights), 0
 
     def push(self, item, tokens, flow, due=None, priority=Priority.NORMAL):
         self.count += 1
@@ -53,6 +53,35 @@ def test_two_floods_share_by_tokens_whatever_the_size_of_their_messages(left, ri
     for flow, size in crowd.served(count):
         sums[flow] += size
     assert abs(sums["left"] - sums["right"]) <= 2 * QUANTUM + max(left) + max(right)
+
+
+@given(SIZES, SIZES, st.floats(0.05, 20), st.floats(0.05, 20), st.integers(300, 600))
+def test_two_floods_with_weights_share_in_proportion(left, right, one, other, count):
+    """To within a turn and a long message of each; whoever has the smallest weight is served too, in the end."""
+    weights = {"left": one, "right": other}
+    crowd = Crowd(weights)
+    for number in range(1200):
+        for flow, sizes in (("left", left), ("right", right)):
+            size = sizes[number % len(sizes)]
+            crowd.push((flow, size), size, flow)
+    sums = {"left": 0, "right": 0}
+    for flow, size in crowd.served(count):
+        sums[flow] += size
+    turns = {flow: tokens / int(QUANTUM * weights[flow]) for flow, tokens in sums.items()}
+    slack = sum(1 + max(sizes) / int(QUANTUM * weights[flow]) for flow, sizes in (("left", left), ("right", right)))
+    assert abs(turns["left"] - turns["right"]) <= 1 + slack
+
+
+def test_a_weight_that_changes_holds_from_the_next_turn_on():
+    """The queue looks at the weights, and keeps none of its own."""
+    weights = {}
+    crowd = Crowd(weights)
+    for _ in range(2_000):
+        for flow in ("left", "right"):
+            crowd.push(flow, QUANTUM, flow)
+    assert abs(crowd.served(200).count("left") - 100) <= 2
+    weights["left"] = 3.0
+    assert abs(crowd.served(400).count("left") - 300) <= 4
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.sampled_from("ab")), max_size=60))

@@ -94,7 +94,7 @@ def test_every_item_leaves_once_whatever_its_flow_priority_and_age(items, places
 
 @given(ITEMS, SIZES, st.booleans())
 def test_a_window_may_be_resized_at_any_time(items, sizes, apart):
-    """Every item still leaves once, in batches of the size of the moment, and none waits beyond its linger."""
+    """Every item still leaves once, in batches of the size of the moment, and none waits beyond the linger of the moment."""
     window = Window(Limits(16, 6_000, 0.2), lambda item: (item[0] if apart else None, None, Priority.NORMAL))
     now, out = 0.0, []
 
@@ -111,7 +111,7 @@ def test_a_window_may_be_resized_at_any_time(items, sizes, apart):
         while (due := window.due_at()) is not None and due <= now:
             assert close(max(due, now - pause), draining=False)
         window.add((tenant, number, tokens), tokens, now)
-        window.resize(*size)
+        window.resize(Limits(*size, linger_seconds=number % 3 / 5))
     while close(now, draining=True):
         pass
     assert sorted(out) == list(range(len(items)))

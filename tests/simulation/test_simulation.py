@@ -172,8 +172,8 @@ def a_pause_throws_away_what_waits(patch):
 
     def forgetting(self, board):
         apply(self, board)
-        for line in self._lines:
-            while line.hold.why is not None and line.feeder._window.close(0.0, draining=True) is not None:
+        for line in self._lines.values():
+            while line.hold.intake is not None and line.feeder._window.close(0.0, draining=True) is not None:
                 pass
 
     patch.setattr(Steering, "apply", forgetting)

@@ -175,7 +175,6 @@ class World:
         self.cluster.create("audit", 2)
         for topic in ControlTopics.of("control"):
             self.cluster.create(topic, 1)
-        self.paused = {}
         self.controls = 0
         self.settings = load_settings(
             {
@@ -218,8 +217,9 @@ class World:
             await self.befall(frozen)
         self.cluster.down = False
         self.cluster.changes.tell()
-        for key in [key for key, paused in self.paused.items() if paused]:
-            self.control(key)
+        if self.controls:
+            for key in (EVERY_TASK, TASK.name):
+                self.publish(key)
         for process in frozen:
             await process.thaw()
         if not any(not p.life.dead for p in self.processes):
@@ -257,16 +257,21 @@ class World:
             self.partitions += 1
             self.cluster.create("in", self.partitions)
         elif chance < 0.95:
-            self.control(self.rng.choice([EVERY_TASK, TASK.name]))
+            self.control()
 
-    def control(self, key):
-        """Pause what runs, resume what is paused; now and then something unreadable comes before it."""
-        self.controls += 1
-        self.paused[key] = not self.paused.get(key, False)
-        said = {"version": self.controls, "by": "op", "because": "so", "paused": self.paused[key]}
-        made = FleetControl(**said) if key == EVERY_TASK else TaskControl(**said, task=key)
+    def control(self):
+        """Pause or resume a task or all, and change more, which may be refused; now and then something unreadable comes before."""
+        key, paused = self.rng.choice([EVERY_TASK, TASK.name]), self.rng.random() < 0.5
+        shape = {"max_items": self.rng.choice([None, 1, 2]), "linger_seconds": self.rng.choice([None, 0, 1])}
+        labels = self.rng.choice(["publish", "escalate"])
         if self.rng.random() < 0.3:
             self.cluster.produce("control", key.encode(), b"neither JSON nor a control")
+        self.publish(key, paused=paused, **({} if key == EVERY_TASK else {"batching": shape, "labels": labels}))
+
+    def publish(self, key, **wanted):
+        self.controls += 1
+        said = {"version": self.controls, "by": "op", "because": "so", **wanted}
+        made = FleetControl(**said) if key == EVERY_TASK else TaskControl(**said, task=key)
         self.cluster.produce("control", key.encode(), made.model_dump_json().encode())
 
     def lose_ends(self, count):

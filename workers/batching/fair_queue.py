@@ -6,7 +6,8 @@ Three rules, from the outside in:
                  high priority is next, and a flood of it starves nobody, which is what aging is for
     flows        within a priority the flows (tenants, or else partitions) take turns by tokens: deficit round robin
                  (Shreedhar, Varghese: "Efficient Fair Queuing Using Deficit Round-Robin", SIGCOMM 1995). A flood of one
-                 delays another's lone message by one round at most: `QUANTUM` tokens and a message of each other flow
+                 delays another's lone message by one round at most: `QUANTUM` tokens and a message of each other flow.
+                 A flow with a weight gets that many times the quantum
     deadlines    within a flow the message that became due first goes first, whenever it arrived
 
 The cost of a message does not grow with the number of those that wait, except by the logarithm of those of its own flow
@@ -14,8 +15,9 @@ that came out of order.
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from schemas.priority import Priority
@@ -70,11 +72,12 @@ class _Flow(Generic[T]):
 class _Turns(Generic[T]):
     """The flows of one priority, the one whose turn it is in front."""
 
-    __slots__ = ("flows", "ring")
+    __slots__ = ("flows", "ring", "weights")
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Mapping[Hashable, float]) -> None:
         self.flows: dict[Hashable, _Flow[T]] = {}
         self.ring: deque[_Flow[T]] = deque()
+        self.weights = weights
 
     def new_flow(self, name: Hashable) -> _Flow[T]:
         flow = self.flows[name] = _Flow(name)
@@ -86,7 +89,7 @@ class _Turns(Generic[T]):
         ring = self.ring
         while len(ring) > 1 and ring[0].credit < ring[0].first()[3]:
             ring.rotate(-1)
-            ring[0].credit += QUANTUM
+            self._earn(ring[0])
         return ring[0]
 
     def serve(self, chosen: list[T], used: int, most_items: int, most_tokens: int) -> tuple[int, bool]:
@@ -117,14 +120,17 @@ class _Turns(Generic[T]):
         self.ring.popleft()
         del self.flows[flow.name]
         if self.ring:
-            self.ring[0].credit += QUANTUM
+            self._earn(self.ring[0])
+
+    def _earn(self, flow: _Flow[T]) -> None:
+        flow.credit += int(QUANTUM * self.weights.get(flow.name, 1.0)) if self.weights else QUANTUM
 
 
 class FairQueue(Generic[T]):
-    """See the module's docstring."""
+    """See the module's docstring. `weights` may change at any time; a flow that is not in it has 1, and none is below 1/512."""
 
-    def __init__(self) -> None:
-        self._priorities: tuple[_Turns[T], ...] = tuple(_Turns() for _ in Priority)
+    def __init__(self, weights: Mapping[Hashable, float] = MappingProxyType({})) -> None:
+        self._priorities: tuple[_Turns[T], ...] = tuple(_Turns(weights) for _ in Priority)
         self._shares: Shares[int] = Shares({int(priority): weight for priority, weight in WEIGHTS.items()})
 
     def push(self, waiting: Waiting[T], flow: Hashable, priority: Priority) -> None:

@@ -6,7 +6,7 @@ and hold a slot meanwhile; open, it grows.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf
 from typing import Generic, TypeVar
@@ -69,10 +69,14 @@ class Feeder(Generic[T]):
         return self._window.limits.max_items
 
     def resize(self, limits: Limits) -> None:
-        """Let batches be as large as these limits say from now on; how long a message lingers stays as it is."""
+        """Let batches be as large, and linger as long, as these limits say from now on."""
         if limits != self._window.limits:
-            self._window.resize(limits.max_items, limits.max_tokens)
+            self._window.resize(limits)
             self._changed.set()
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Give flows turns in proportion to these weights from now on; a flow that is not named has 1."""
+        self._window.weigh(weights)
 
     def drain(self) -> None:
         """Hand out what waits without lingering, then end."""

@@ -8,8 +8,9 @@ use both up at once. Below it requests run out first and tokens lie idle. Above 
 still gains, because fewer of them are spent on the static part: so we go on until that is a tenth of a call, and no further,
 since answers get worse and slower with size. Without limits the time of the slots decides (`climb`).
 
-`max_items` bounds all of it, `max_tokens` bounds the whole call, and what the model finds too big halves the size, which then
-comes back by one message in eight full calls (additive increase, multiplicative decrease).
+`max_items` bounds all of it (the settings', or an operator's lower one), `max_tokens` bounds the whole call, and what the model
+finds too big halves the size, which then comes back by one message in eight full calls (additive increase, multiplicative
+decrease).
 """
 
 from collections.abc import Callable
@@ -52,13 +53,29 @@ class Sizing:
     def __init__(
         self, most: Limits, cost: TokenCost, allowed: Callable[[], Allowed], trusted: Callable[[], float] = lambda: inf
     ) -> None:
-        self._most = most
+        self._set = self._most = most
         self._cost = cost
         self._allowed = allowed
         self._trusted = trusted
         self._climb = Climb(most.max_items)
         self._bearable = float(most.max_items)
         self._under_limits = most.max_items
+        self._room = self._room_now()
+
+    @property
+    def most(self) -> Limits:
+        """What the settings allow at most."""
+        return self._set
+
+    @property
+    def static_tokens(self) -> float:
+        """What every call costs however many messages share it."""
+        return self._cost.static
+
+    def bound(self, most: Limits) -> None:
+        """Let batches be no larger than this, and no larger than the settings allow."""
+        items, tokens = min(most.max_items, self._set.max_items), min(most.max_tokens, self._set.max_tokens)
+        self._most = Limits(items, tokens, most.linger_seconds)
         self._room = self._room_now()
 
     def limits(self) -> Limits:
@@ -68,7 +85,7 @@ class Sizing:
     def answered(self, call: Call, seconds: float, *, steady: bool = True) -> None:
         """Learn from a call that was answered in this time; not `steady`, another number of calls at once is being tried."""
         if call.items >= self._items():
-            self._bearable = min(self._most.max_items, self._bearable + _COME_BACK)
+            self._bearable = min(self._set.max_items, self._bearable + _COME_BACK)
         self._cost.learn(call)
         self._climb.answered(call.items, seconds, steady=steady)
         room = self._room_now()
@@ -85,11 +102,11 @@ class Sizing:
             wanted = self._climb.size
         else:
             wanted = self._steadied(size_under_limits(allowed, self._cost.static, self._cost.per_item))
-        return int(max(1, min(wanted, self._bearable, self._trusted())))
+        return int(max(1, min(wanted, self._bearable, self._trusted(), self._most.max_items)))
 
     def _steadied(self, wanted: float) -> int:
         """Follow what is wanted only when it has moved by more than its noise."""
-        wanted = min(float(self._most.max_items), max(1.0, wanted))
+        wanted = min(float(self._set.max_items), max(1.0, wanted))
         if abs(wanted - self._under_limits) > max(1.0, _HYSTERESIS * self._under_limits):
             self._under_limits = ceil(wanted)
         return self._under_limits

@@ -10,8 +10,8 @@ apart: then each tenant has a queue of its own, and those that may close take tu
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
@@ -82,9 +82,9 @@ class _Group(Generic[T]):
 
     __slots__ = ("count", "name", "oldest", "queue", "ready", "tokens")
 
-    def __init__(self, name: Hashable, oldest: float) -> None:
+    def __init__(self, name: Hashable, oldest: float, weights: Mapping[Hashable, float]) -> None:
         self.name = name
-        self.queue: FairQueue[T] = FairQueue()
+        self.queue: FairQueue[T] = FairQueue(weights)
         self.count = 0
         self.tokens = 0
         self.oldest: float | None = oldest
@@ -104,6 +104,7 @@ class Window(Generic[T]):
         self._arrivals = 0
         self._waits = 0  # numbers the entries of the heap, so that no two groups are ever compared
         self._rate = ArrivalRate()
+        self._weights: dict[Hashable, float] = {}
 
     def __len__(self) -> int:
         return self._size
@@ -121,7 +122,7 @@ class Window(Generic[T]):
         self._rate.arrived(now)
         group = self._groups.get(name)
         if group is None:
-            group = self._groups[name] = _Group(name, now)
+            group = self._groups[name] = _Group(name, now, self._weights)
             self._wait(group, now)
         group.queue.push((now - age_seconds, self._arrivals, item, tokens, now), flow, priority)
         group.count += 1
@@ -129,9 +130,14 @@ class Window(Generic[T]):
         if not group.ready and self._full(group) is not None:
             self._make_ready(group)
 
-    def resize(self, max_items: int, max_tokens: int) -> None:
-        """Let batches be of another size from now on. Looks at every group."""
-        self._limits = replace(self._limits, max_items=max_items, max_tokens=max_tokens)
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Give flows turns in proportion to these weights from now on; a flow that is not named has 1."""
+        self._weights.clear()
+        self._weights.update(weights)
+
+    def resize(self, limits: Limits) -> None:
+        """Let batches be of another size, and linger for another time, from now on. Looks at every group."""
+        self._limits = limits
         self._ready.clear()
         for group in list(self._groups.values()):
             self._settle(group)

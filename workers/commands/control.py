@@ -3,12 +3,13 @@
 import asyncio
 import getpass
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from schemas.control import EVERY_TASK, Control, FleetControl, TaskControl
 from workers.commands.control_report import answers, answers_json, picture_json, picture_rows, sentence
@@ -32,6 +33,7 @@ TaskName = Annotated[
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Every task.")]
 Because = Annotated[str, typer.Option("--because", help="Why; kept for ever with the change.")]
+_OFF = "`off` is what the settings say."
 By = Annotated[str | None, typer.Option("--by", help="Who wants it [default: your user name].")]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the workers' answers.")]
 
@@ -46,12 +48,23 @@ class Change:
     because: str
 
     def altered(self, before: Control | None, version: int) -> Control:
-        """Return the whole of what is wanted from now on."""
-        said = {"version": version, "by": self.by, "because": self.because, **self.parts}
-        kept = {} if before is None else before.model_dump()
-        if self.task == EVERY_TASK:
-            return FleetControl.model_validate(kept | said)
-        return TaskControl.model_validate(kept | said | {"task": self.task})
+        """Return the whole of what is wanted from now on. Raises UserError for what no control can say."""
+        said: dict[str, Any] = {"version": version, "by": self.by, "because": self.because}
+        whole = _merged({} if before is None else before.model_dump(), {**self.parts, **said})
+        try:
+            if self.task == EVERY_TASK:
+                return FleetControl.model_validate(whole)
+            whole["tenants"] = {name: weight for name, weight in (whole.get("tenants") or {}).items() if weight is not None}
+            return TaskControl.model_validate(whole | {"task": self.task})
+        except ValidationError as error:
+            problem = error.errors(include_input=False, include_url=False)[0]
+            raise UserError(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+
+
+def _merged(kept: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was wanted with these parts of it changed, and no others."""
+    inner = {name: _merged(kept.get(name) or {}, part) for name, part in parts.items() if isinstance(part, Mapping)}
+    return {**kept, **parts, **inner}
 
 
 @app.command("show")
@@ -116,6 +129,67 @@ def resume_command(
     settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
     change = Change(_key(task, every=every), {"paused": False}, by or getpass.getuser(), because)
     _change(settings, change, wait, as_json=as_json)
+
+
+@app.command("set")
+def set_command(
+    because: Because,
+    task: TaskName = None,
+    max_items: Annotated[str | None, typer.Option(help=f"Messages in a call at most, of a task. {_OFF}")] = None,
+    max_tokens: Annotated[str | None, typer.Option(help=f"Tokens of a call at most, of a task. {_OFF}")] = None,
+    linger: Annotated[str | None, typer.Option(help=f"Seconds that a message of a task waits for company. {_OFF}")] = None,
+    tenant: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TENANT=WEIGHT", help=f"A tenant's share of a task; others have 1. {_OFF} Repeat."),
+    ] = None,
+    labels: Annotated[str | None, typer.Option(help="publish, or escalate for nothing but escalations, of a task.")] = None,
+    requests: Annotated[str | None, typer.Option(help=f"Requests a minute of all workers, with --all. {_OFF}")] = None,
+    tokens: Annotated[str | None, typer.Option(help=f"Tokens a minute of all workers, with --all. {_OFF}")] = None,
+    part: Annotated[str | None, typer.Option(help=f"Part of the limits that is used, to 1, with --all. {_OFF}")] = None,
+    by: By = None,
+    wait: Wait = 30.0,
+    brokers: BrokersOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    *,
+    every: AllOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Change how workers pack, share, label and spend. What is not named stays. Exits with 1 unless every worker does it."""
+    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    of_task = {
+        "batching": _said(max_items=max_items, max_tokens=max_tokens, linger_seconds=linger),
+        "tenants": _weights(tenant or ()),
+        "labels": labels,
+    }
+    of_all = {
+        "budget": _said(requests_per_minute=requests, tokens_per_minute=tokens) | _said(part="1" if part == "off" else part)
+    }
+    key = _key(task, every=every)
+    ours, others = (of_all, of_task) if key == EVERY_TASK else (of_task, of_all)
+    if any(others.values()):
+        whose = "of one task: name it with --task" if key == EVERY_TASK else "of the account: say it with --all"
+        raise UserError(f"{', '.join(name for name, value in others.items() if value)} is {whose}")
+    parts = {name: value for name, value in ours.items() if value}
+    if not parts:
+        raise UserError("say what to change: see `nanotriage control set --help`")
+    _change(settings, Change(key, parts, by or getpass.getuser(), because), wait, as_json=as_json)
+
+
+def _said(**values: str | None) -> dict[str, str | None]:
+    """Return the options that were given; `off` is null, which is what the settings say."""
+    return {name: None if value == "off" else value for name, value in values.items() if value is not None}
+
+
+def _weights(assignments: Sequence[str]) -> dict[str, str | None]:
+    """Return tenants and their weights, null for one that has none of its own. Raises UserError."""
+    found: dict[str, str | None] = {}
+    for assignment in assignments:
+        name, equals, weight = assignment.rpartition("=")
+        if not (name and equals and weight):
+            raise UserError("--tenant takes TENANT=WEIGHT, such as --tenant acme=3, or --tenant acme=off")
+        found[name] = None if weight == "off" else weight
+    return found
 
 
 def _key(task: str | None, *, every: bool) -> str:

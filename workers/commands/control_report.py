@@ -94,12 +94,24 @@ def _wants(wanted: Control | Unreadable | None) -> str:
 
 
 def _summary(control: Control) -> str:
-    return "paused" if control.paused else "runs"
+    parts = control.model_dump(
+        mode="json", exclude={"event", "task", "version", "by", "because", "paused"}, exclude_defaults=True
+    )
+    said = [f"{name} {value}" for name, part in parts.items() for value in _flat(part)]
+    return ", ".join(["paused" if control.paused else "runs", *said])
+
+
+def _flat(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        yield from (f"{name}={value}" for name, value in part.items() if value is not None)
+    else:
+        yield str(part)
 
 
 def _state(run: Run, wanted: Control | Unreadable | None) -> str:
     if run.refused is not None:
         held = ", and reads nothing" if run.paused else ""
         return f"refuses version {run.refused.version or '?'}{held}: {run.refused.why}"
-    state = "paused" if run.paused else "runs"
-    return f"{state} ({wanted.by}: {wanted.because})" if wanted is not None and not isinstance(wanted, Unreadable) else state
+    if wanted is None or isinstance(wanted, Unreadable) or wanted.version != run.version:
+        return "paused" if run.paused else "runs"
+    return ("paused with every task; by itself it " if run.paused and not wanted.paused else "") + _wants(wanted)

@@ -1,7 +1,7 @@
 """The board of one worker: which control is run of each key, and which one is not, and why. Pure.
 
-Whatever arrives, the last control that could be run stays. Where there is none yet, what cannot be run holds the task: it may
-have been the order to pause, and nobody would know.
+Whatever arrives, the last control that could be run stays. Where there is none yet, what cannot be read holds the task, because
+it may have been the order to pause; and what can be read and not be run pauses it if it says so.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -15,10 +15,14 @@ Check = Callable[[Control], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One key's: the control that is run, and a later one that is not."""
+    """One key's: the control that is run, and a later one that is not.
+
+    `held` says that nothing is run yet, and that what is refused may want a pause, or does.
+    """
 
     control: Control | None = None
     refused: NotRun | None = None
+    held: bool = False
 
     @property
     def version(self) -> int:
@@ -49,11 +53,11 @@ class Board:
     def paused(self, task: str) -> str | None:
         """Return why nothing of the task may be read, None if it may."""
         for name, whose in ((EVERY_TASK, "every task is"), (task, "")):
-            control, refused = self._standings[name].control, self._standings[name].refused
-            if control is not None and control.paused:
-                return f"{whose} paused by {control.by}: {control.because}".strip()
-            if control is None and refused is not None:
-                return f"held, since the control of {name} cannot be run: {refused.why}"
+            one = self._standings[name]
+            if one.control is not None and one.control.paused:
+                return f"{whose} paused by {one.control.by}: {one.control.because}".strip()
+            if one.held and one.refused is not None:
+                return f"held, since the control of {name} cannot be run: {one.refused.why}"
         return None
 
     def runs(self) -> dict[str, Run]:
@@ -68,12 +72,13 @@ class Board:
             return Standing()  # withdrawn
         control = control_of(key, value)
         if isinstance(control, Unreadable):
-            return replace(before, refused=NotRun(version=None, why=control.why))
+            return replace(before, refused=NotRun(version=None, why=control.why), held=before.control is None)
         if control == before.control:
             return before  # the same record again
         if control.version <= before.version:
             why = f"version {control.version} does not follow version {before.version}, which is run"
             return replace(before, refused=NotRun(version=control.version, why=why))
         if (why_not := self._check(control)) is not None:
-            return replace(before, refused=NotRun(version=control.version, why=why_not))
+            refused = NotRun(version=control.version, why=why_not)
+            return replace(before, refused=refused, held=before.control is None and control.paused)
         return Standing(control)

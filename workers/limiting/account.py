@@ -85,6 +85,10 @@ class Account:
     def part(self) -> Part:
         return self._quota.part
 
+    def budget(self, wanted: Known, part: float) -> None:
+        """Take these limits for those of the settings, where they are not None, and use only this part of all, in (0, 1]."""
+        self._quota.budget(wanted, part)
+
     def share(self, share: float) -> None:
         """Use only this share of the limits, in (0, 1], and what the account has to spare."""
         self._quota.share(share)

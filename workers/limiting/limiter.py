@@ -46,6 +46,11 @@ class Limiter:
             self._account.share(share)
             self._admit()
 
+    def budget(self, wanted: Known, part: float) -> None:
+        """Take these limits for those of the settings, where they are not None, and use only this part of all, in (0, 1]."""
+        self._account.budget(wanted, part)
+        self._admit()
+
     @property
     def part(self) -> Part:
         """Which part of the account's limits is used here."""

@@ -1,13 +1,14 @@
 """The quota: the account's limits as they are known now, and the pace at which they may be used. Pure; time is an argument.
 
-Limits come from the settings or from the provider's headers; a header may lower what the settings say, never raise it. Four
-things slow the pace down below the limits:
+Limits come from the settings (or an operator's budget in their place) or from the provider's headers; a header may lower what
+the settings say, never raise it. Five things slow the pace down below the limits:
 
 - *A refusal.* The pace falls by a tenth, once a second at most, and comes back by one percent of the limit each second; after
   a `slow_down` by a third, and back as slowly as the provider lets a load grow.
 - *A low account.* When the headers show that less than a fifth of the minute is left, somebody else uses the account too, or
   the provider counts more than we do. The pace then falls with what is left, so that refusals do not have to teach it.
 - *A fleet* (`workers.limiting.loan`): of limits that other workers of the group use too, this one takes its part.
+- *A budget*: the part of the limits that an operator wants used.
 - *A ramp* (`workers.limiting.ramp`), where the provider has one.
 """
 
@@ -47,12 +48,21 @@ class Quota:
     """See the module's docstring. `ramp` None is a provider without it; not `shared`, limits are this worker's alone."""
 
     def __init__(self, configured: Known, ramp: Ramp | None, *, shared: bool = True) -> None:
-        self._configured = configured
+        self._settings = self._configured = configured
+        self._part = 1.0
         self._ramp = ramp
         self._requests, self._tokens = _Dimension(), _Dimension()
         self._loan = Loan()
         self._shared = shared
         self._pace, self._paced_at, self._rise = 1.0, 0.0, _RISE_PER_SECOND
+
+    def budget(self, wanted: Known, part: float) -> None:
+        """Take these limits for those of the settings, where they are not None, and use only this part of all, in (0, 1]."""
+        self._configured = Known(
+            wanted.requests_per_minute or self._settings.requests_per_minute,
+            wanted.tokens_per_minute or self._settings.tokens_per_minute,
+        )
+        self._part = part
 
     def known(self) -> Known:
         """Return the limits of the whole account."""
@@ -71,7 +81,7 @@ class Quota:
         if known == _UNKNOWN and self._ramp is None:
             return known
         self._loan.old(now)
-        pace = self._pace_at(now) * self._loan.part.whole
+        pace = self._pace_at(now) * self._loan.part.whole * self._part
         tokens = _times(known.tokens_per_minute, pace * self._tokens.lean(now))
         if self._ramp is not None:
             tokens = _least(tokens, self._ramp.most_per_minute(now))

@@ -27,7 +27,7 @@ def build_controls(
     if settings.controls.topic is None:
         return None
     steering = Steering(lines, watch.controls)
-    board = Board([line.task.name for line in lines])
+    board = Board([line.task.name for line in lines], steering.why_not)
     topics = ControlTopics.of(settings.controls.topic)
     return Controls(log, topics, worker_name(), board, lambda: steering.apply(board), clock, look_seconds)
 

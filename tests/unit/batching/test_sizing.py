@@ -159,3 +159,17 @@ def test_calls_made_while_their_number_is_tried_teach_nothing_of_the_size():
         climb.answered(16, 1.0)
     climb.answered(8, 0.1, steady=False)
     assert climb.size == 16
+
+
+def test_an_operators_bound_makes_batches_smaller_at_once_and_gives_all_back():
+    """Within the settings, whatever the search and the limits want; the tokens are those that the messages add."""
+    free, scarce = sizing(16), sizing(16, Allowed(60, 600_000))
+    for one in (free, scarce):
+        before = one.limits()
+        one.bound(Limits(4, 50_000, 0.0))
+        bounded = one.limits()
+        assert (bounded.max_items, bounded.linger_seconds) == (4, 0.0)
+        assert bounded.max_tokens == pytest.approx(before.max_tokens - 50_000, abs=1)
+        one.bound(Limits(64, 1_000_000, 0.2))
+        assert one.limits() == before
+        assert one.most == Limits(16, 100_000, 0.2)

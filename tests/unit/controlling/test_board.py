@@ -49,7 +49,7 @@ def test_a_task_is_paused_by_its_own_control_or_by_that_of_every_task():
     [
         (b"refunds", b"\xff{", "JSON"),
         (b"refunds", b"{}", "event"),
-        (b"refunds", control(2).model_dump_json().encode().replace(b"}", b',"model_url":"http://elsewhere"}'), "model_url"),
+        (b"refunds", control(2).model_dump_json().encode().replace(b"{", b'{"model_url":"http://elsewhere",', 1), "model_url"),
         (b"refunds", every(2).model_dump_json().encode(), "its key is not"),
         (b"refunds", control(1).model_dump_json().encode(), "does not follow"),
         (b"refunds", control(0x7FFF).model_dump_json().encode().replace(b"32767", b"0"), "version"),
@@ -82,6 +82,17 @@ def test_a_start_that_cannot_read_what_is_wanted_reads_nothing_of_the_task():
     assert board.paused("cards") is None
     board.take(EVERY_TASK.encode(), b"rubbish")
     assert "held" in board.paused("cards")
+
+
+def test_a_start_that_cannot_do_what_is_wanted_keeps_its_pause_all_the_same():
+    """The settings hold otherwise."""
+    board = Board(["refunds"], lambda _wanted: "too large")
+    told(board, control(1))
+    assert board.paused("refunds") is None
+    told(board, control(2, paused=True))
+    assert "held" in board.paused("refunds")
+    told(board, control(3))
+    assert board.paused("refunds") is None
 
 
 def test_the_same_record_again_changes_nothing():
