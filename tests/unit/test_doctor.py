@@ -89,13 +89,14 @@ async def test_a_missing_topic_fails_with_the_command_that_makes_it(task) -> Non
     assert set(advice.values()) == {"nanotriage topics apply --task mine.yaml"}
 
 
-async def test_the_topics_of_a_context_and_of_summaries_are_looked_at() -> None:
+async def test_the_topics_of_contexts_summaries_and_controls_are_looked_at() -> None:
     """Workers and applications refuse to start without them."""
     task = load_task("support_tickets").task.model_copy(update={"context": ContextRule(topic="said")})
-    settings = Settings.model_validate({"delivery": {"mode": "exactly_once", "summary_topic": "sums"}})
+    delivery = {"mode": "exactly_once", "summary_topic": "sums"}
+    settings = Settings.model_validate({"delivery": delivery, "controls": {"topic": "ctl"}})
     checks = await check_broker(FakeLog({}), settings, {"support_tickets": task})
     failed = {check.name for check in checks if check.verdict == "fail"}
-    assert {"topic said", "topic said.forget", "topic sums"} <= failed
+    assert {"topic said", "topic said.forget", "topic sums", "topic ctl", "topic ctl.acks"} <= failed
 
 
 async def test_without_a_broker_only_the_broker_fails() -> None:

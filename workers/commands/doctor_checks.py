@@ -4,7 +4,7 @@ import contextlib
 import errno
 import socket
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import packages_distributions, version
@@ -27,6 +27,7 @@ from workers.profiles import profile_of, shutdown_sentence
 from workers.secrets import kafka_password, model_api_key
 from workers.settings import HealthSettings, ModelSettings, Settings, SettingsRefused
 from workers.taskfiles import LoadedTask
+from workers.wiring.kafka import topics_of
 from workers.wiring.model import room_of
 
 ANSWER_SECONDS = 10.0
@@ -91,7 +92,7 @@ async def check_broker(log: Log, settings: Settings, tasks: Mapping[str, Task]) 
     return [
         Check("broker", "ok", found),
         _check_release(level),
-        *await _check_topics(log, tasks, settings.delivery.summary_topic),
+        *await _check_topics(log, tasks, topics_of(settings)),
         await _check_transactions(log, settings),
     ]
 
@@ -102,12 +103,11 @@ def _check_release(level: int | None) -> Check:
     return Check("broker release", "ok", f"Kafka {release_of(level)}, by metadata.version {level}")
 
 
-async def _check_topics(log: Log, tasks: Mapping[str, Task], summaries: str | None) -> list[Check]:
+async def _check_topics(log: Log, tasks: Mapping[str, Task], others: Sequence[str]) -> list[Check]:
     checks = []
     for reference, task in tasks.items():
         context = [] if task.context is None else [task.context.topic, task.context.forget_topic]
-        beside = [*context, *([] if summaries is None else [summaries])]
-        for topic in (task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values(), *beside):
+        for topic in (task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values(), *context, *others):
             name = f"topic {topic}"
             try:
                 partitions = await log.partitions(topic)

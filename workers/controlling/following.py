@@ -13,7 +13,7 @@ from topics.tail import Tail
 from workers.controlling.board import Board
 from workers.controlling.topics import ControlTopics
 
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
 BEAT_SECONDS = 10.0
 """Between two signs of life. Who gave none for three times as long is gone (`workers.controlling.picture`)."""
 

@@ -84,13 +84,18 @@ def delivery_of(delivery: DeliverySettings) -> Delivery:
             assert_never(unsaid)
 
 
+def topics_of(settings: Settings) -> list[str]:
+    """Return the topics that a worker uses because of its settings, whatever its tasks."""
+    summaries = [] if settings.delivery.summary_topic is None else [settings.delivery.summary_topic]
+    if settings.controls.topic is None:
+        return summaries
+    controls = ControlTopics.of(settings.controls.topic)
+    return [*summaries, controls.wanted, controls.acks]
+
+
 async def require_topics(log: Log, tasks: Sequence[Task], settings: Settings) -> None:
     """Raise LogRefused for the first topic of the tasks or settings that does not exist, before anything is consumed."""
-    beside = [topic for topic in (settings.delivery.summary_topic,) if topic is not None]
-    if settings.controls.topic is not None:
-        topics = ControlTopics.of(settings.controls.topic)
-        beside += [topics.wanted, topics.acks]
-    for topic in beside:
+    for topic in topics_of(settings):
         if not await log.partitions(topic):
             raise missing_topic(topic)
     for task in tasks:
