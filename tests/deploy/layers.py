@@ -111,17 +111,38 @@ def _trigger(trigger: Object) -> Iterator[str]:
 
 def links(objects: Sequence[Object]) -> Iterator[str]:
     """Names that must agree between objects, which no schema compares."""
-    (deployment,) = [found for found in objects if found["kind"] == "Deployment"]
-    template = deployment["spec"]["template"]
-    labels, pod = template["metadata"]["labels"], template["spec"]
+    labels = worker_of(objects)["spec"]["template"]["metadata"]["labels"]
     selectors = {
-        "Deployment": deployment["spec"]["selector"],
         **{o["kind"]: o["spec"]["selector"] for o in objects if o["kind"] in {"PodDisruptionBudget", "PodMonitor"}},
         **{o["kind"]: o["spec"]["podSelector"] for o in objects if o["kind"] == "NetworkPolicy"},
     }
     for kind, selector in selectors.items():
         if not selector.get("matchLabels", {}).items() <= labels.items() or not selector.get("matchLabels"):
             yield f"{kind} does not select the worker's pods"
+    scraped = [e["port"] for o in objects if o["kind"] == "PodMonitor" for e in o["spec"]["podMetricsEndpoints"]]
+    accounts = {found["metadata"]["name"] for found in objects if found["kind"] == "ServiceAccount"}
+    for deployment in (found for found in objects if found["kind"] == "Deployment"):
+        yield from _inside(deployment, scraped, accounts)
+    budget = [o["spec"] for o in objects if o["kind"] == "PodDisruptionBudget"]
+    if any("minAvailable" in spec for spec in budget):
+        yield "minAvailable would hold a drain up while there is one worker"
+
+
+def worker_of(objects: Sequence[Object]) -> Object:
+    """Return the workers' Deployment, of several."""
+    (found,) = [
+        o for o in objects if o["kind"] == "Deployment" and o["metadata"]["labels"]["app.kubernetes.io/component"] == "worker"
+    ]
+    return found
+
+
+def _inside(deployment: Object, scraped: Sequence[str], accounts: set[str]) -> Iterator[str]:
+    """Names that must agree within a Deployment, and with what is about every pod."""
+    template = deployment["spec"]["template"]
+    labels, pod = template["metadata"]["labels"], template["spec"]
+    selected = deployment["spec"]["selector"].get("matchLabels", {})
+    if not selected or not selected.items() <= labels.items():
+        yield f"{deployment['metadata']['name']} does not select its own pods"
     (worker,) = pod["containers"]
     volumes = {volume["name"] for volume in pod.get("volumes", [])}
     yield from (f"{m['name']} is mounted and no volume" for m in worker.get("volumeMounts", []) if m["name"] not in volumes)
@@ -134,12 +155,7 @@ def links(objects: Sequence[Object]) -> Iterator[str]:
     )
     if named.get("livenessProbe", {}).get("path") == "/ready":
         yield "a model outage would restart the worker: liveness is /live"
-    scraped = [e["port"] for o in objects if o["kind"] == "PodMonitor" for e in o["spec"]["podMetricsEndpoints"]]
     yield from (f"PodMonitor scrapes port {port}, which is none" for port in scraped if port not in ports)
-    budget = [o["spec"] for o in objects if o["kind"] == "PodDisruptionBudget"]
-    if any("minAvailable" in spec for spec in budget):
-        yield "minAvailable would hold a drain up while there is one worker"
-    accounts = {found["metadata"]["name"] for found in objects if found["kind"] == "ServiceAccount"}
     if pod.get("serviceAccountName") not in accounts:
         yield f"there is no ServiceAccount {pod.get('serviceAccountName')}"
     limits, asked = worker["resources"].get("limits", {}), worker["resources"].get("requests", {})
@@ -153,8 +169,11 @@ def _bytes(quantity: str) -> float:
 
 def restricted(objects: Sequence[Object]) -> Iterator[str]:
     """Pod Security's level `restricted`, which an API server only warns of when a Deployment breaks it."""
-    (deployment,) = [found for found in objects if found["kind"] == "Deployment"]
-    pod = deployment["spec"]["template"]["spec"]
+    for deployment in (found for found in objects if found["kind"] == "Deployment"):
+        yield from _restricted(deployment["spec"]["template"]["spec"])
+
+
+def _restricted(pod: Object) -> Iterator[str]:
     whole = pod.get("securityContext", {})
     yield from (f"{word} is not allowed" for word in ("hostNetwork", "hostPID", "hostIPC") if pod.get(word))
     for volume in pod.get("volumes", []):
@@ -178,12 +197,11 @@ def restricted(objects: Sequence[Object]) -> Iterator[str]:
 
 def product(objects: Sequence[Object]) -> Iterator[str]:
     """The worker itself, reading its variables; and the grace it needs to stop."""
-    (deployment,) = [found for found in objects if found["kind"] == "Deployment"]
-    pod = deployment["spec"]["template"]["spec"]
+    pod = worker_of(objects)["spec"]["template"]["spec"]
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.chdir(folder)
         for variable in pod["containers"][0]["env"]:
-            patch.setenv(variable["name"], variable["value"])
+            patch.setenv(variable["name"], variable.get("value", "from a Secret"))
         try:
             settings = load_settings({})
         except UserError as error:

@@ -212,6 +212,35 @@ def test_controls_are_read_and_answered_by_workers_and_changed_by_operators():
     assert list(LAYERS["custom"](objects)) == []
 
 
+def test_beside_the_workers_there_is_nothing_by_default():
+    """Rollups and probes are asked for one by one; each has the key or the topic that it needs, and the worker has it too."""
+    assert len([o for o in render() if o["kind"] == "Deployment"]) == 1
+    asked = rendered("beside-values")
+    rollups, probe = one(asked, "Deployment", "rollups"), one(asked, "Deployment", "probe")
+    commands = [o["spec"]["template"]["spec"]["containers"][0]["args"] for o in (rollups, probe)]
+    assert commands[0] == ["stateful", "rollups", "--folder=/tmp/stateful", "--season=week"]
+    assert commands[1][2:] == ["--task=/etc/nanotriage/tasks/refunds.yaml", "--every=30", "--timeout=120"]
+    keyed = [o["metadata"]["name"] for o in asked if o["kind"] == "Deployment" and "PROBE__MARK_KEY" in str(o)]
+    assert len(keyed) == 3
+    topics = {o["spec"]["topicName"]: o["spec"]["config"] for o in asked if o["kind"] == "KafkaTopic"}
+    for name, beside in beside_sources([], "triage.sums").items():
+        assert {key: str(value) for key, value in topics[name].items()}.items() >= beside.config.items()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"rollups": {"replicas": 1}}, "rollups need settings.delivery.summary_topic"),
+        ({"prober": {"task": "support_tickets"}}, "needs prober.probes and prober.markKeySecret"),
+        ({"rollups": {"flags": ["rm"]}}, "rollups"),
+    ],
+)
+def test_half_of_what_runs_beside_is_refused(values, said):
+    """With one sentence, before anything is installed."""
+    with pytest.raises(ChartRefused, match=said):
+        render(values)
+
+
 def test_the_key_of_audits_is_a_variable_from_its_secret():
     """The one secret that is no file; nothing of it is in the Deployment."""
     worker = container(render({"audit": {"choiceKeySecret": "audits"}}))

@@ -2,14 +2,23 @@
 {{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
-{{- define "nanotriage.selector" -}}
+{{/* Every pod of the release: workers, and what runs beside them. */}}
+{{- define "nanotriage.family" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "nanotriage.selector" -}}
+{{ include "nanotriage.family" . }}
 app.kubernetes.io/component: worker
 {{- end }}
 
 {{- define "nanotriage.labels" -}}
 {{ include "nanotriage.selector" . }}
+{{ include "nanotriage.origin" . }}
+{{- end }}
+
+{{- define "nanotriage.origin" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
@@ -60,7 +69,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $beside = append $beside (dict "name" .topic "operations" (list "Read") "config" (dict "cleanup.policy" "compact,delete" "retention.ms" $kept)) }}
 {{- end }}
 {{- end }}
-{{- with dig "delivery" "summary_topic" "" .Values.settings }}{{ $outcomes = append $outcomes . }}{{ end }}
+{{- with dig "delivery" "summary_topic" "" .Values.settings }}
+{{- $outcomes = append $outcomes . }}
+{{- if $.Values.rollups.replicas }}
+{{- $beside = append $beside (dict "name" (printf "%s.rollups" .) "config" (dict "cleanup.policy" "compact,delete" "retention.ms" 604800000)) }}
+{{- range list "alerts" "baselines" }}{{ $beside = append $beside (dict "name" (printf "%s.%s" (dig "delivery" "summary_topic" "" $.Values.settings) .) "config" (dict "cleanup.policy" "compact")) }}{{ end }}
+{{- end }}
+{{- end }}
 {{- with dig "controls" "topic" "" .Values.settings }}
 {{- $stamped := dict "message.timestamp.type" "LogAppendTime" }}
 {{- $beside = append $beside (dict "name" . "operations" (list "Read") "partitions" 1 "config" (merge (dict "cleanup.policy" "compact") $stamped)) }}
