@@ -4,7 +4,7 @@
 again under fresh keys until there are as many, one in fifty late and one in a hundred twice; without the data, made-up tickets.
 Rates are of one process each, from its first update in the log to its last; then what is kept is compared with a recount of
 the source. Only ratios mean something.
-Writes `.nanotriage/stateful.json`.
+Writes `.nanotriage/stateful.json`. Exit code 1 when something else is kept.
 """
 
 import argparse
@@ -153,7 +153,7 @@ async def run(turns: int, folder: Path) -> dict[str, dict[str, float | bool]]:
     return found
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=50_000)
     turns = parser.parse_args().turns
@@ -164,7 +164,8 @@ def main() -> None:
     out.write_bytes(orjson.dumps({"turns": turns, "results": found}, option=orjson.OPT_INDENT_2))
     for name, figures in found.items():
         print(f"{name:18}", "  ".join(f"{what} {value:.4g}" for what, value in figures.items()))
+    return 0 if all(figures.get("equals_a_recount", True) for figures in found.values()) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.remembering.window import Bounds, Conversation, Place, Turn, before, over, tokens_of, with_turn
+from workers.remembering.window import Bounds, Conversation, Place, Turn, before, tokens_of, with_turn
 from workers.remembering.wire import from_bytes, to_bytes
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=120)
@@ -97,11 +97,3 @@ def test_a_message_sees_only_what_came_before_it(said, limits, time, offset):
     place = Place(time, offset)
     found = before(told(said, limits), place, limits)
     assert all(turn.place < place and turn.place.time_ms >= time - limits.ttl_ms for turn in found)
-
-
-def test_a_silent_conversation_is_over():
-    """After the time to live, not at it."""
-    limits = Bounds(3, 100, 500)
-    conversation = told([(1_000, "a", None, "hello")], limits)
-    assert not over(conversation, 1_500, limits)
-    assert over(conversation, 1_501, limits)

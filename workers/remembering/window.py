@@ -104,11 +104,6 @@ def with_turn(conversation: Conversation, turn: Turn, bounds: Bounds) -> Convers
     return replace(conversation, turns=tuple(turns[first:]), fallen=_with_fallen(conversation.fallen, turns[:first]))
 
 
-def over(conversation: Conversation, now_ms: int, bounds: Bounds) -> bool:
-    """Return whether the conversation was silent for longer than it is remembered."""
-    return conversation.read.time_ms < now_ms - bounds.ttl_ms
-
-
 def before(conversation: Conversation, place: Place, bounds: Bounds) -> tuple[Turn, ...]:
     """Return the turns before a message: neither itself nor what came after it, and nothing older than is remembered."""
     return tuple(

@@ -6,7 +6,6 @@ given back only when its window is in the log: after a kill the last records are
 or a customer by its SHA-256, so that a request is no copy of what it erases.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +14,12 @@ import orjson
 
 from topics.record import Partition, Record
 from workers.logs import bind
-from workers.remembering.window import Bounds, over
 from workers.remembering.wire import MARKER, digest_of, from_bytes, marker_of
 from workers.stateful.application import Storage, table_options
 from workers.stateful.keeper import Keeper
+from workers.stateful.silence import Silence
 
 _LOG = bind("nanotriage.conversations")
-_SWEEP_AT_ONCE = 2_000
 
 
 def conversations(app: faust.App, keeper: Keeper, storage: Storage, partitions: int, now_ms: Callable[[], int]) -> faust.App:
@@ -38,7 +36,7 @@ def conversations(app: faust.App, keeper: Keeper, storage: Storage, partitions: 
         changelog_topic=app.topic(rule.topic, internal=True, acks=False, allow_empty=True, partitions=partitions, **raw),
         options=dict(table_options(storage, rule.ttl_hours * 3600)),
     )
-    log = _TableLog(table)
+    log, silence = _TableLog(table), Silence(keeper.bounds.ttl_ms)
 
     async def remember(stream: Any) -> None:
         async for event in stream.noack().events():
@@ -65,8 +63,8 @@ def conversations(app: faust.App, keeper: Keeper, storage: Storage, partitions: 
 
     app.agent(source, name="remember")(remember)
     app.agent(requests, name="forget")(forget)
-    if storage.store == "memory":
-        app.timer(interval=60.0, name="sweep")(lambda: _sweep(table, keeper.bounds, now_ms))
+    if storage.store == "memory":  # RocksDB drops what is silent by itself
+        app.timer(interval=60.0, name="sweep")(lambda: _sweep(table, silence, now_ms()))
     app.timer(interval=60.0, name="say")(lambda: _say(keeper))
     return app
 
@@ -120,14 +118,10 @@ def _names(value: bytes, digest: str) -> bool:
     return conversation is not None and digest in conversation.customers
 
 
-async def _sweep(table: Any, bounds: Bounds, now_ms: Callable[[], int]) -> None:
-    """Leave out of memory what is over. Nothing is written: the topic's own retention removes it there."""
-    for number, (key, value) in enumerate(list(table.data.items()), start=1):
-        conversation = from_bytes(value)
-        if conversation is not None and over(conversation, now_ms(), bounds) and table.data.get(key) == value:
-            table.data.pop(key, None)
-        if number % _SWEEP_AT_ONCE == 0:
-            await asyncio.sleep(0)
+async def _sweep(table: Any, silence: Silence, now_ms: int) -> None:
+    """Leave out of memory what is silent. Nothing is written: the topic's own retention removes it there."""
+    for key in silence.over(table.data, now_ms):
+        table.data.pop(key, None)
 
 
 async def _say(keeper: Keeper) -> None:
