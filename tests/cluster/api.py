@@ -67,7 +67,12 @@ class Api:
         content = None if body is None else json.dumps(body).encode()
         try:
             status, said = self._answer(method, path, content, kind)
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):  # an idle connection had been closed
+        except (
+            http.client.RemoteDisconnected,
+            BrokenPipeError,
+            ConnectionResetError,
+            ssl.SSLEOFError,
+        ):  # an idle connection had been closed
             status, said = self._answer(method, path, content, kind)
         if status >= HTTPStatus.BAD_REQUEST:
             raise Refused(status, _message(said))

@@ -38,6 +38,13 @@ COMPILER = {
 VERSION_VARIABLES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
+# Where KEDA listens on every interface and has no flag for it: on loopback instead.
+LOOPBACK = (
+    ("cmd/adapter/main.go", 'fmt.Sprintf(":%v", metricsAPIServerPort)', 'fmt.Sprintf("127.0.0.1:%v", metricsAPIServerPort)'),
+    ("cmd/webhooks/main.go", "webhook.Options{\n", 'webhook.Options{\n\t\t\tHost:    "127.0.0.1",\n'),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """Programs of one project, made by one run of the compiler, since they share nearly all of their packages.
@@ -145,6 +152,12 @@ def _keda(source: Path) -> None:
     shutil.copytree(tools.module(tools.KEDA), source, copy_function=shutil.copyfile)
     for folder in (source, *(path for path in source.rglob("*") if path.is_dir())):
         folder.chmod(0o755)
+    for name, said, instead in LOOPBACK:
+        path = source / name
+        text = path.read_text()
+        if text.count(said) != 1:
+            raise ToolMissing(f"KEDA's {name} is another one: {said!r} is not there once")
+        path.write_text(text.replace(said, instead))
 
 
 CLUSTER = Build(
@@ -162,7 +175,7 @@ CLUSTER = Build(
     ),
 )
 SCALER = Build(
-    "keda",
+    "keda-on-loopback",
     KEDA,
     {"keda-operator": "./cmd/operator", "keda-adapter": "./cmd/adapter", "keda-webhooks": "./cmd/webhooks"},
     _keda,

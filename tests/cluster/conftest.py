@@ -47,3 +47,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [report for report in terminalreporter.getreports("skipped") if report.nodeid.startswith("tests/cluster/")]
     if skipped:
         terminalreporter.section(f"SKIPPED, NOT PASSED: {len(skipped)} tests on a real cluster", sep="!", red=True)
+    passed = terminalreporter.getreports("passed")
+    rows = [row for report in passed for name, row in report.user_properties if name == "scaling" and isinstance(row, dict)]
+    if rows:
+        terminalreporter.section("how many workers KEDA made of one backlog under one quota")
+        table = [list(rows[0]), *(list(row.values()) for row in rows)]
+        widths = [max(len(str(line[column])) for line in table) for column in range(len(table[0]))]
+        for line in table:
+            terminalreporter.write_line("  ".join(str(cell).ljust(width) for cell, width in zip(line, widths, strict=True)))

@@ -103,6 +103,7 @@ class Release:
         """Wait for a condition that asks the server; the event loop goes on meanwhile. Raises AssertionError."""
         deadline = time.monotonic() + seconds
         while not await asyncio.to_thread(met):
+            self.cluster.processes.check()
             assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}\n{self.told()}"
             await asyncio.sleep(0.3)
 

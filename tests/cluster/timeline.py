@@ -24,3 +24,24 @@ def fewest_ready(events: Sequence[Event], begun: int) -> int:
         if number == begun - 1 or (number >= begun and event.what != "ready"):
             fewest = len(ready) if fewest is None else min(fewest, len(ready))
     return fewest or 0
+
+
+def most_at_once(events: Sequence[Event], since: float) -> int:
+    """Return the largest number of processes from then on."""
+    running: set[str] = set()
+    most = 0
+    for event in events:
+        if event.what == "start":
+            running.add(event.pod)
+        elif event.what == "exit":
+            running.discard(event.pod)
+        if event.at >= since:
+            most = max(most, len(running))
+    return most
+
+
+def pod_seconds(events: Sequence[Event], since: float, until: float) -> float:
+    """Return how long processes ran in that time, added up."""
+    began = {event.pod: event.at for event in events if event.what == "start"}
+    ended = {event.pod: event.at for event in events if event.what == "exit"}
+    return sum(max(0.0, min(until, ended.get(pod, until)) - max(since, at)) for pod, at in began.items())
