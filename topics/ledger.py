@@ -193,7 +193,7 @@ class Ledger:
         name = b"" if key is None or self._order is Order.PARTITION else key
         line = self._lines.get(name)
         if not line:  # a line that ran dry is replaced, so idle keys cost nothing
-            line = self._lines[name] = _Line()
+            line = self._lines[name] = deque()
         return line
 
     def _release(self, line: _Line) -> None:
