@@ -37,7 +37,7 @@ COMMANDS: dict[str, Lazy] = {
     "lanes": Lazy("workers.commands.lanes:app", "Show what is committed, and resume a quarantined partition."),
     "control": Lazy("workers.commands.control:app", "Pause, resume and change running workers; see what they run."),
     "forget": Lazy("workers.commands.forget:forget", "Erase a conversation from every topic of a task."),
-    "probe": Lazy("workers.commands.probe:probe", "Send messages with known answers through the pipeline, and judge them."),
+    "probe": Lazy("workers.commands.probe:probe", "Send messages with known answers all the way, and judge them."),
     "stateful": Lazy("workers.commands.stateful:app", "Applications beside the model path: conversations, rollups."),
     "kafka": Lazy("workers.commands.kafka:app", "A real one-node Kafka on this machine."),
     "model": Lazy("workers.commands.model:app", "A local model behind the OpenAI interface."),
