@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
+# Byte code is kept in the checkout, whatever the environment says: it halves what the start of each command costs.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.nanotriage/pycache
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check golden simulation simulate broker packaging bench quality contexts chaos deploy cluster audit sbom lock clean
