@@ -29,6 +29,7 @@ from workers.stateful.windows import Windows
 from workers.summing import alerts_of, baselines_of, rollups_of
 from workers.taskfiles import load_task
 from workers.wiring.kafka import connection_of
+from workers.wiring.lines import marks_of
 
 app = typer.Typer(no_args_is_help=True)
 _LOG = bind("nanotriage.stateful")
@@ -67,7 +68,7 @@ def conversations_command(
             bare = application(
                 group_of(settings.kafka.app, wanted), connection, settings.kafka.session_timeout_seconds, storage
             )
-            keeper = keeper_of(wanted, rule)
+            keeper = keeper_of(wanted, rule, marks_of(settings))
             _LOG.info("started", task=wanted.name, partitions=partitions, store=store)
             await live(conversations(bare, keeper, storage, partitions, _now_ms), stop)
 

@@ -6,7 +6,7 @@ given back only when its window is in the log: after a kill the last records are
 or a customer by its SHA-256, so that a request is no copy of what it erases.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import faust
@@ -72,7 +72,10 @@ def conversations(app: faust.App, keeper: Keeper, storage: Storage, partitions: 
 def record_of(message: Any) -> Record:
     """Return our record for one of faust's messages."""
     place = Partition(message.topic, message.partition)
-    return Record(place, message.offset, message.key, message.value, (), round(message.timestamp * 1000))
+    told = message.headers or ()
+    pairs = told.items() if isinstance(told, Mapping) else told
+    headers = tuple((name, value or b"") for name, value in pairs)
+    return Record(place, message.offset, message.key, message.value, headers, round(message.timestamp * 1000))
 
 
 class _TableLog:

@@ -11,6 +11,7 @@ from schemas.message import Message
 from schemas.task import Task
 from topics.codec import Codec
 from topics.record import Record
+from workers.probing.marks import Marks
 from workers.remembering.naming import bounds_of, customer_of, name_of
 from workers.remembering.window import Bounds, Conversation, Place, Turn, with_turn
 from workers.remembering.wire import digest_of, from_bytes, marker_of, to_bytes
@@ -46,10 +47,13 @@ class Keeper:
     rule: ContextRule
     codec: Codec
     bounds: Bounds
+    marks: Marks | None = None  # tells probes, which are nobody's turn
     counts: Counts = field(default_factory=Counts)
 
     def turn(self, record: Record) -> Said | None:
         """Return the turn, or None for a record that is none."""
+        if self.marks is not None and self.marks.probe_of(record) is not None:
+            return None
         message = self.codec.decode(record)
         key = name_of(message, self.rule) if isinstance(message, Message) else None
         if key is None or not isinstance(message, Message):
@@ -73,5 +77,5 @@ class Keeper:
         return to_bytes(then)
 
 
-def keeper_of(task: Task, rule: ContextRule) -> Keeper:
-    return Keeper(task, rule, Codec(task.source), bounds_of(rule))
+def keeper_of(task: Task, rule: ContextRule, marks: Marks | None = None) -> Keeper:
+    return Keeper(task, rule, Codec(task.source), bounds_of(rule), marks)

@@ -8,6 +8,7 @@ from schemas.events import AuditEvent
 from tests.helpers import until
 from tests.unit.auditing.house import AuditHouse, badly, truth, well
 from workers.auditing.choosing import Choice
+from workers.probing.marks import Marks
 
 
 def wrong(events) -> int:
@@ -36,6 +37,21 @@ async def test_a_chosen_share_is_put_up_beside_its_labelled_event() -> None:
         assert (copy.source.model_dump(), copy.message.id) == (event["source"], event["message"]["id"])
     ids = {dict(record.headers)["ce_id"] for record in house.cluster.read("audit")}
     assert ids == {f"{copy.claim.id}/audit".encode() for copy in copies}
+
+
+async def test_a_probe_is_not_put_up(monkeypatch) -> None:
+    """Its answer is known; everybody else's labelled message is, with this share."""
+    monkeypatch.setenv("NANOTRIAGE_PROBE__MARK_KEY", "secret")
+    house = AuditHouse(**{"audit.share": 1.0})
+    value = orjson.dumps({"body": "please cancel 1001", "id": "probe"})
+    async with house.working():
+        house.cluster.produce("in", b"p", value, (Marks(b"secret").header("p-1", value),))
+        house.sent += 1
+        house.send(10)
+        await house.settled()
+    assert "probe" in {event["message"]["id"] for event in house.values("labelled")}
+    put_up = {AuditEvent.model_validate(copy).message.id for copy in house.values("audit")}
+    assert put_up == {event["message"]["id"] for event in house.values("labelled")} - {"probe"}
 
 
 async def test_a_model_gone_bad_is_found_out_and_nothing_is_labelled_any_more() -> None:

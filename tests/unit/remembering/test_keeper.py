@@ -1,5 +1,7 @@
 """The keeper of conversations: whose turn a record is, and what becomes of the window."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -8,6 +10,7 @@ from topics.record import Partition, Record
 from workers.commands.stateful import group_of
 from workers.contexts import rule_of
 from workers.exits import UserError
+from workers.probing.marks import Marks
 from workers.remembering.wire import customer_digest, digest_of, from_bytes, marker_of
 from workers.stateful.keeper import keeper_of
 from workers.taskfiles import load_task
@@ -46,6 +49,15 @@ def test_two_tenants_share_no_conversation():
 def test_what_has_no_key_or_no_text_is_no_turn(what):
     """A tombstone, a dead letter to be, a message of nobody."""
     assert keeper().turn(what) is None
+
+
+def test_a_probe_is_nobodys_turn():
+    """It would be the context of the next one; a made-up mark is no mark."""
+    marks, said = Marks(b"secret"), record()
+    watching = replace(keeper(), marks=marks)
+    assert watching.turn(said._replace(headers=(marks.header("p-1", said.value),))) is None
+    assert watching.turn(said._replace(headers=(marks.header("p-1", b"other"),))) is not None
+    assert watching.turn(said) == keeper().turn(said)
 
 
 def test_a_mapped_field_names_the_conversation_and_the_speaker():
