@@ -1,4 +1,4 @@
-"""The real KEDA beside a control plane: operator and metrics adapter as processes, under the rights that KEDA's own manifests give them.
+"""The real KEDA beside a control plane: operator, metrics adapter and admission webhook, under the rights that KEDA's own manifests give them.
 
 The aggregation layer reaches the adapter through a Service of type ExternalName, since endpoints may not lie on loopback.
 """
@@ -13,7 +13,8 @@ from tests.cluster import binaries
 from tests.cluster.api import Object
 from tests.cluster.control_plane import ControlPlane
 from tests.deploy import tools
-from topics.embedded.ports import free_ports
+from tests.helpers import wait_until
+from topics.embedded.ports import free_ports, is_free
 
 NAMESPACE, ACCOUNT = "keda", "keda-operator"
 METRICS = "keda-metrics-apiserver"
@@ -33,7 +34,7 @@ def start_keda(cluster: ControlPlane) -> None:
     config = tools.module(tools.KEDA) / "config"
     for name in ("general/namespace", "service_account/service_account", *RIGHTS):
         cluster.kubectl("apply", "--server-side", "-f", config / f"{name}.yaml")
-    operator, probes, adapter, metrics, own_metrics = free_ports(5, seed=os.getpid() + 29)
+    operator, probes, adapter, metrics, own_metrics, webhook, own_probes = free_ports(7, seed=os.getpid() + 29)
     cluster.apply(_aggregated(adapter, cluster.identities.authority))
     token = cluster.kubectl("-n", NAMESPACE, "create", "token", ACCOUNT, "--duration=4h").strip()
     kubeconfig = cluster.identities.kubeconfig_with_token(ACCOUNT, token)
@@ -70,6 +71,17 @@ def start_keda(cluster: ControlPlane) -> None:
         *(f"--{what}-kubeconfig={kubeconfig}" for what in ("lister", "authentication", "authorization")),
         variables=variables,
     )
+    cluster.processes.start(
+        "keda-webhooks",
+        programs / "keda-webhooks",
+        f"--port={webhook}",
+        f"--cert-dir={certificates}",
+        "--metrics-bind-address=0",
+        f"--health-probe-bind-address=127.0.0.1:{own_probes}",
+        variables=variables,
+    )
+    wait_until(lambda: not is_free(webhook), 60)
+    cluster.apply([_admission(webhook, cluster.identities.authority)])
     cluster.kubectl("wait", "--for=condition=Available", f"apiservice/{VERSION}.{GROUP}", "--timeout=90s")
 
 
@@ -93,3 +105,13 @@ def _aggregated(port: int, authority: Path) -> list[Object]:
     }
     named = {"name": METRICS, "namespace": NAMESPACE}
     return [{"apiVersion": "v1", "kind": "Service", "metadata": named, "spec": service}, stated]
+
+
+def _admission(port: int, authority: Path) -> Object:
+    """Return KEDA's own configuration of its webhook, at our address, and refusing while nobody answers there."""
+    (stated,) = yaml.safe_load_all((tools.module(tools.KEDA) / "config/webhooks/validation_webhooks.yaml").read_text())
+    for webhook in stated["webhooks"]:
+        path = webhook["clientConfig"]["service"]["path"]
+        own = base64.b64encode(authority.read_bytes()).decode()
+        webhook |= {"clientConfig": {"url": f"https://127.0.0.1:{port}{path}", "caBundle": own}, "failurePolicy": "Fail"}
+    return dict(stated)

@@ -17,8 +17,9 @@ from tests.cluster.api import Object
 from tests.cluster.podspec import Launch
 from tests.cluster.probing import Probe
 
-# Loopback addresses, a pod each; two test runs on one machine have different ones.
-_addresses = (f"127.{10 + os.getpid() % 200}.{number // 250}.{number % 250 + 1}" for number in itertools.count())
+# A network of loopback addresses for each test run, of which several may go on at a time on one machine; a pod each.
+_network = f"127.{10 + os.getpid() % 200}.{os.getpid() // 200 % 256}"
+_addresses = (f"{_network}.{number}" for number in itertools.cycle(range(1, 255)))
 
 
 @dataclass(frozen=True, slots=True)

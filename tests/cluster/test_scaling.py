@@ -6,19 +6,22 @@ import time
 from dataclasses import asdict, dataclass
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from tests.broker.stage import set_stage, tickets
+from tests.cluster.control_plane import CommandFailed
 from tests.cluster.keda import start_keda
 from tests.cluster.podrunner import PodRunner
 from tests.cluster.podspec import worker_image
 from tests.cluster.release import KEY, Release, values
 from tests.cluster.timeline import graceful, most_at_once, pod_seconds
+from tests.deploy.chart import one, render
 from tests.deploy.prometheus import Prometheus
 from tests.deploy.tools import ROOT
 from tests.fakes.model_process import FakeModel
 
 PARTITIONS, MOST = 12, 4
-MESSAGES = 3_000
+MESSAGES, TRANSACTIONS = 3_000, 6  # each transaction leaves a marker in each partition, which is lag until it is read past
 # What the values say one worker does a second; by the lag alone 3,000 messages want four of them.
 PER_POD, DRAIN_SECONDS = 49.5, 15
 TOKENS_PER_MINUTE = 430_000  # about 90 messages a second at 80 tokens each: two workers' work
@@ -59,7 +62,6 @@ class Scene:
             "max": MOST,
             "messagesPerSecondPerPod": PER_POD,
             "drainSeconds": DRAIN_SECONDS,
-            "activationLag": PARTITIONS,
             "pollingSeconds": 2,
             "cooldownSeconds": 10,
             "stabilizationSeconds": 5,
@@ -83,8 +85,8 @@ class Scene:
             release.upgrade(self.stated(stage, model, mode))
             await release.until(lambda: release.wanted() == 0 and not release.pods(), "KEDA starts with no worker", 60)
             begun = time.time()
-            await stage.send(tickets(MESSAGES, keys=500))
-            await stage.until_progress(MESSAGES, 150)
+            await send_in_transactions(stage)
+            await stage.until_progress(MESSAGES + TRANSACTIONS * PARTITIONS, 150)
             drained = time.time()
             await release.until(lambda: release.wanted() == 0 and not release.pods(), "no worker is left", 60)
             stats = model.stats()
@@ -110,6 +112,20 @@ class Scene:
         return row
 
 
+async def send_in_transactions(stage):
+    """Send the messages as a producer does that is exactly-once itself."""
+    producer = AIOKafkaProducer(bootstrap_servers=stage.bootstrap, transactional_id=f"{stage.name}.upstream", linger_ms=20)
+    await producer.start()
+    records, each = tickets(MESSAGES, keys=500), MESSAGES // TRANSACTIONS
+    try:
+        for first in range(0, MESSAGES, each):
+            async with producer.transaction():
+                for record in records[first : first + each]:
+                    await producer.send(stage.source, record.value, record.key)
+    finally:
+        await producer.stop()
+
+
 @pytest.fixture(scope="module")
 def scene(cluster, bootstrap, kafka, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scaling")
@@ -130,7 +146,10 @@ def scene(cluster, bootstrap, kafka, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_lag_takes_workers_from_none_to_many_to_none(scene, tmp_path, record_property):
-    """KEDA alone starts and stops them, every stop is graceful, and the checker finds one event a message."""
+    """KEDA alone starts and stops them, every stop is graceful, and the checker finds one event a message.
+
+    The messages come in transactions, whose markers hold no worker back.
+    """
     row = await scene.run("by lag", "lag", tmp_path / "lag")
     record_property(SHOWN, asdict(row))
     assert row.most_pods == MOST
@@ -154,3 +173,13 @@ async def test_without_prometheus_the_lag_decides(scene, tmp_path, record_proper
     row = await scene.run("by budget, no Prometheus", "budget", tmp_path / "alone")
     record_property(SHOWN, asdict(row))
     assert row.most_pods == MOST
+
+
+def test_two_scalers_of_one_deployment_are_refused(scene, cluster):
+    """By KEDA's admission webhook, where every schema and the server are content: the two would pull at each other."""
+    scaler = one(render({"scaling": {"mode": "lag"}}), "ScaledObject")
+    scaler["metadata"] = {"name": "first", "namespace": "default"}
+    cluster.apply([scaler])
+    with pytest.raises(CommandFailed, match="already managed by the ScaledObject"):
+        cluster.apply([scaler | {"metadata": {"name": "second", "namespace": "default"}}])
+    cluster.kubectl("delete", "scaledobject", "first", "-n", "default")
