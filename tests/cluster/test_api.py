@@ -54,9 +54,11 @@ def release(request, cluster, namespaces):
 
 def test_its_pods_are_made(cluster, release):
     """Under the level `restricted` with enforcement, where a Deployment is taken whatever its pods look like."""
-    _, namespace, _ = release
-    wait_until(lambda: len(pods(cluster.api, namespace)) == 1, 30)
-    assert "ReplicaFailure" not in conditions(deployment(cluster.api, namespace, NAME))
+    case, namespace, _ = release
+    wanted = {o["metadata"]["name"]: o["spec"].get("replicas", 1) for o in rendered(case) if o["kind"] == "Deployment"}
+    wait_until(lambda: len(pods(cluster.api, namespace)) == sum(wanted.values()), 30)
+    for name in wanted:
+        assert "ReplicaFailure" not in conditions(deployment(cluster.api, namespace, name))
 
 
 def test_scalers_are_stored_as_written(cluster, release):
