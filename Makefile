@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.nanotriage/pycache
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check golden simulation simulate broker packaging bench quality contexts chaos deploy cluster audit sbom lock clean
+.PHONY: help demo test check golden simulation simulate broker packaging bench commitcost quality contexts chaos deploy cluster audit sbom lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -92,6 +92,8 @@ $(BENCH): requirements/bench.txt $(READY)
 
 bench: $(BENCH) ## the worker beside the field in one run: at most 20 minutes
 	$(BIN)/python -m tests.bench $(if $(REGIME),--regime $(REGIME)) $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick)
+
+commitcost: $(READY) ## what a commit costs with 1, 12 and 48 lanes, exactly once and at least once: a minute and a half
 	$(BIN)/python -m tests.bench.commit_cost
 
 chaos: $(READY) ## a quarter of an hour of faults over three brokers and three workers, judged from the topics alone

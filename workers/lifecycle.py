@@ -91,7 +91,7 @@ async def run_worker(worker: Worker, stop: asyncio.Event, started: Callable[[int
         readiness.clear("starting")
         started(port)
         _LOG.info("started", tasks=", ".join(loaded.task.name for loaded in worker.tasks), health_port=port)
-        async with _beside(parts.findings.follow(watch.promises.troubled), stop), _controlled(parts.controls, watch, stop):
+        async with _beside(parts.findings.follow(watch.promises.troubled), stop), _controlled(parts, watch, stop):
             await parts.pipeline.run(stop, worker.settings.stop_seconds)
         _LOG.info("stopped")
     except StoppedEarlyError:
@@ -120,12 +120,13 @@ async def _beside(work: Coroutine[object, object, None], stop: asyncio.Event) ->
 
 
 @contextlib.asynccontextmanager
-async def _controlled(controls: Controls | None, watch: Watch, stop: asyncio.Event) -> AsyncIterator[None]:
+async def _controlled(parts: "_Parts", watch: Watch, stop: asyncio.Event) -> AsyncIterator[None]:
     """Have controls followed meanwhile, and say at the end that this worker runs none any more."""
+    controls = parts.controls
     if controls is None:
         yield
         return
-    async with _beside(controls.follow(watch.controls.troubled), stop):
+    async with _beside(controls.follow(watch.controls.troubled, parts.pipeline.polled), stop):
         yield
     with contextlib.suppress(LogError, TimeoutError):
         async with asyncio.timeout(_LEAVE_SECONDS):

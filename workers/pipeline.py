@@ -2,7 +2,7 @@
 
     Record -> Message -> Batch -> Question -> Answer -> Reading -> Verdict -> Event -> Position
 
-`_consume` is the left half, `workers.labelling` the right; the window between them (`workers.batching`) is the only queue,
+`_poll` is the left half, `workers.labelling` the right; the window between them (`workers.batching`) is the only queue,
 and it is bounded: when it is full the source has no room, and nothing is pulled. The poll loop waits for no model, so an
 outage of the model costs neither the group membership nor a record. Stages return facts; only here and there do they become
 metrics and log lines, through `workers.watch`.
@@ -48,6 +48,7 @@ class Pipeline:
         self._done = asyncio.Event()
         self._settling = Settling(source, watch, clocks)
         self._labelling = Labelling(self._settling, watch, clocks)
+        self._turned: asyncio.Event | None = None  # set when the next poll begins; None while nothing polls
         self.last_poll = clocks.monotonic()
 
     async def run(self, stop: asyncio.Event, stop_seconds: float) -> None:
@@ -79,32 +80,50 @@ class Pipeline:
         finally:
             await self._source.stop()
 
+    async def polled(self) -> None:
+        """Return when the poll under way has ended: it may still bring records of a line that is held by now."""
+        if self._turned is not None:
+            await self._turned.wait()
+
+    def _turn(self, then: asyncio.Event | None) -> None:
+        if self._turned is not None:
+            self._turned.set()
+        self._turned = then
+
     async def _consume(self) -> None:
+        """Poll until done."""
+        try:
+            while not self._done.is_set():
+                self._turn(asyncio.Event())
+                await self._poll()
+                await asyncio.sleep(0)  # a full poll must not keep the answers waiting
+        finally:
+            self._turn(None)
+
+    async def _poll(self) -> None:
         """Record -> Message -> the window; what is no message is rejected at once. Never cancelled, never waits for a model."""
-        while not self._done.is_set():
-            self.last_poll = self._clocks.monotonic()
-            self._settling.drop_lost(self._lines)
-            room = {topic: line.room for topic, line in self._lines.items()}
-            arrivals = await self._source.pull(room, self._clocks.poll_seconds)
-            now = self._clocks.wall()
-            for topic, count in Counter(arrival.record.partition.topic for arrival in arrivals).items():
-                self._watch.received(self._lines[topic].task.name, count)
-            for arrival in arrivals:
-                line = self._lines[arrival.record.partition.topic]
-                match line.codec.decode(arrival.record):
-                    case Message() as message:
-                        entry = line.hears(Entry(message, arrival.record, arrival.receipt))
-                        self._settling.waits(entry)
-                        tokens = line.calls.cost.share(entry.message.words)
-                        line.feeder.add(entry, tokens, age_seconds(arrival.record, now))
-                    case Undecodable(refusal=refusal, detail=detail):
-                        self._settling.reject(line, arrival, Rejected(refusal, detail), attempts=0)
-            self._settling.give_up_stragglers(self._lines)
-            share = self._source.share()
-            for line in self._lines.values():
-                line.calls.limiter.share(share)
-            self._watch.polled(self._lines, self._source.standings())
-            await asyncio.sleep(0)  # a full poll must not keep the answers waiting
+        self.last_poll = self._clocks.monotonic()
+        self._settling.drop_lost(self._lines)
+        room = {topic: line.room for topic, line in self._lines.items()}
+        arrivals = await self._source.pull(room, self._clocks.poll_seconds)
+        now = self._clocks.wall()
+        for topic, count in Counter(arrival.record.partition.topic for arrival in arrivals).items():
+            self._watch.received(self._lines[topic].task.name, count)
+        for arrival in arrivals:
+            line = self._lines[arrival.record.partition.topic]
+            match line.codec.decode(arrival.record):
+                case Message() as message:
+                    entry = line.hears(Entry(message, arrival.record, arrival.receipt))
+                    self._settling.waits(entry)
+                    tokens = line.calls.cost.share(entry.message.words)
+                    line.feeder.add(entry, tokens, age_seconds(arrival.record, now))
+                case Undecodable(refusal=refusal, detail=detail):
+                    self._settling.reject(line, arrival, Rejected(refusal, detail), attempts=0)
+        self._settling.give_up_stragglers(self._lines)
+        share = self._source.share()
+        for line in self._lines.values():
+            line.calls.limiter.share(share)
+        self._watch.polled(self._lines, self._source.standings())
 
     def _recalls(self) -> list[Recall]:
         return [line.recall for line in self._lines.values() if line.recall is not None]

@@ -71,7 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--regime", type=_names(REGIMES), default=list(REGIMES), help=f"some of {','.join(REGIMES)}")
     parser.add_argument("--peers", type=_names(ROSTER), default=list(ROSTER), help=f"some of {','.join(ROSTER)}")
     parser.add_argument("--quick", action="store_true", help="short runs: does everything work?")
-    parser.add_argument("--minutes", type=float, default=18.5, help="time in all; the cost of commits takes another minute")
+    parser.add_argument("--minutes", type=float, default=19.5, help="time in all")
     parser.add_argument("--out", type=Path, help="folder of the results")
     return parser.parse_args()
 

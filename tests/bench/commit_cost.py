@@ -1,6 +1,6 @@
 """What a commit costs with 1, 12 and 48 lanes: exactly once beside at least once, in one run on one broker.
 
-`python -m tests.bench.commit_cost [--seconds N]`, part of `make bench`. Lanes are given events of 400 bytes at a fixed rate, without input
+`python -m tests.bench.commit_cost [--seconds N]`, `make commitcost`. Lanes are given events of 400 bytes at a fixed rate, without input
 or model. CPU of this process and of the broker, and the time from an event's settling to its commit. Only ratios mean something.
 Writes `.nanotriage/commit_cost.json`.
 """

@@ -148,8 +148,8 @@ def worker_environment(job: Job, regime: Regime) -> dict[str, str]:
         model__concurrency=job.concurrency,
         model__logprobs="off",
         batching__max_items=job.batch,
-        batching__max_waiting=4000,
-        guard__share=0,  # no peer asks anything again
+        batching__max_waiting=10_000 if regime.full else 4_000,
+        guard__share=0.002 if regime.full else 0,
         health__port=0,
         logs__format="json",
     )

@@ -86,7 +86,7 @@ class Process:
             await self.pipeline.run(self.stop, 20.0)
             return
         await controls.catch_up()
-        following = asyncio.ensure_future(controls.follow(watch.controls.troubled))
+        following = asyncio.ensure_future(controls.follow(watch.controls.troubled, self.pipeline.polled))
         try:
             await self.pipeline.run(self.stop, 20.0)
             assert not following.done(), following.result()

@@ -4,7 +4,8 @@ Beside the work and never in its way: it reads and publishes with clients of its
 polls of the pipeline.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from schemas.control import ControlAck
 from topics.log import Log
@@ -47,9 +48,12 @@ class Controls:
         await self._tail.catch_up()
         self._changed()
 
-    async def follow(self, troubled: Callable[[str], None]) -> None:
-        """Do what is wanted and say what is run, for ever; a log that fails is told of once until it works again."""
-        await self._tail.follow(self._look_seconds, self._acknowledge, troubled)
+    async def follow(self, troubled: Callable[[str], None], done: Callable[[], Awaitable[None]]) -> None:
+        """Do what is wanted and say what is run, for ever; a log that fails is told of once until it works again.
+
+        `done` returns when what was begun before a change has ended: what is acknowledged holds from then on.
+        """
+        await self._tail.follow(self._look_seconds, partial(self._acknowledge, done), troubled)
 
     async def leave(self) -> None:
         """Take back what was said: this worker ends. Raises topics.errors.LogError."""
@@ -60,12 +64,14 @@ class Controls:
             self._news = True
             self._changed()
 
-    async def _acknowledge(self) -> None:
+    async def _acknowledge(self, done: Callable[[], Awaitable[None]]) -> None:
         now = self._clock()
         if not self._news and now - self._said_at < BEAT_SECONDS:
             return
-        self._news = False
         try:
+            if self._news:
+                await done()
+            self._news = False
             ack = ControlAck(worker=self._worker, runs=self._board.runs())
             await self._log.publish([Outgoing(self._topics.acks, self._worker.encode(), ack.model_dump_json().encode(), ())])
         except BaseException:
