@@ -10,7 +10,7 @@ from tests.cluster.api import Refused
 from tests.cluster.podrunner import PodRunner
 from tests.cluster.podspec import worker_image
 from tests.cluster.release import KEY, NAMESPACE, Release, values
-from tests.cluster.timeline import fewest_ready, graceful
+from tests.cluster.timeline import fewest_ready, ungraceful
 from tests.fakes.model_process import FakeModel
 
 WORKERS = 3
@@ -68,7 +68,7 @@ async def test_evictions_drains_and_rollouts_under_load(bootstrap, kafka, releas
     assert verdict.kept, str(verdict)
     assert verdict.events == load.sent
     assert load.refused == []
-    assert [event for event in exits if not graceful(event)] == []
+    assert ungraceful(runner.events) == []
     assert len(exits) >= WORKERS * 3 + 1, "three evicted, one drained, three replaced by the rollout, three removed"
     assert fewest["evict"] >= WORKERS - 1
     assert fewest["drain"] >= WORKERS - 1

@@ -14,7 +14,7 @@ from tests.cluster.keda import start_keda
 from tests.cluster.podrunner import PodRunner
 from tests.cluster.podspec import worker_image
 from tests.cluster.release import KEY, Release, values
-from tests.cluster.timeline import graceful, most_at_once, pod_seconds
+from tests.cluster.timeline import most_at_once, pod_seconds, ungraceful
 from tests.deploy.chart import one, render
 from tests.deploy.prometheus import Prometheus
 from tests.deploy.tools import ROOT
@@ -106,7 +106,7 @@ class Scene:
         assert verdict.kept, str(verdict)
         assert verdict.events == MESSAGES
         assert exits, "somebody worked"
-        assert [event for event in exits if not graceful(event)] == []
+        assert ungraceful([event for event in runner.events if event.at >= begun]) == []
         assert runner.of("crash", begun) == []
         self.rows.append(row)
         return row

@@ -1,5 +1,6 @@
 """What the events of pods add up to: who was ready when, who went in peace. Pure."""
 
+import signal
 from collections.abc import Sequence
 
 from tests.cluster.pod import Event
@@ -7,8 +8,17 @@ from tests.cluster.pod import Event
 GRACE_SECONDS = 30  # of the releases in these tests: the model's time-out, 10 for a commit and 10 for the rest
 
 
-def graceful(event: Event) -> bool:
-    """Tell whether a pod ended by itself, with a good code, within its grace."""
+def ungraceful(events: Sequence[Event]) -> list[Event]:
+    """Return the exits that were not by themselves, with a good code, within their grace.
+
+    A pod that is told to stop before it was ever ready may end by the signal: Python was not far enough to hear it, and nothing was read.
+    """
+    ready = {event.pod for event in events if event.what == "ready"}
+    exits = [event for event in events if event.what == "exit"]
+    return [event for event in exits if not _graceful(event) and (event.pod in ready or event.code != -signal.SIGTERM)]
+
+
+def _graceful(event: Event) -> bool:
     return event.code == 0 and event.after is not None and event.after < GRACE_SECONDS
 
 

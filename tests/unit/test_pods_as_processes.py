@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.pod import Event
 from tests.cluster.podspec import Unknown, decoded, launch, worker_image
 from tests.cluster.probing import Probe
+from tests.cluster.timeline import ungraceful
 
 CONTAINER = {
     "name": "worker",
@@ -113,3 +115,14 @@ def test_stored_objects_are_read_as_they_are_kept():
     assert decoded("secrets", {"data": {"a": base64.b64encode(b"x").decode()}}) == {"a": b"x"}
     assert decoded("configmaps", {"data": {"a": "x"}}) == {"a": b"x"}
     assert decoded("configmaps", {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("was_ready", "code", "after", "fine"),
+    [(True, 0, 2.0, True), (True, -15, 2.0, False), (False, -15, 0.3, True), (False, 1, 0.3, False), (True, 0, 31.0, False)],
+)
+def test_only_who_was_never_ready_may_end_by_the_signal(was_ready, code, after, fine):
+    """A worker that has begun finishes what it holds."""
+    ready = [Event(1.0, "ready", "p", "n")] if was_ready else []
+    ended = Event(2.0, "exit", "p", "n", code=code, after=after)
+    assert ungraceful([*ready, ended]) == ([] if fine else [ended])

@@ -16,6 +16,7 @@ from yarl import URL
 
 from topics.connection import Connection, Plaintext, Sasl, Tls, client_options
 from workers.stateful.committed import reading_committed
+from workers.stateful.flow import Flow
 
 Store = Literal["memory", "rocksdb"]
 _MEBIBYTE = 1024 * 1024
@@ -53,6 +54,7 @@ def application(name: str, connection: Connection, session_seconds: float, stora
         web_enabled=False,
         worker_redirect_stdouts=False,
     )
+    app.flow_control = Flow()
     return reading_committed(app)
 
 
