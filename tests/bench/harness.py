@@ -138,8 +138,10 @@ def job_of(stage: Stage, task: Task, url: str, names: tuple[str, str, str]) -> J
 def worker_environment(job: Job, regime: Regime) -> dict[str, str]:
     """Return the worker's settings: as the peers are, and the account's limits, which only it can be told."""
     known = {"limits__requests_per_minute": regime.rpm, "limits__tokens_per_minute": regime.tpm}
+    asks_again = {} if regime.full else {"guard__share": 0}
     return environment(
         **{name: value for name, value in known.items() if value is not None},
+        **asks_again,
         kafka__brokers=job.brokers,
         kafka__group=job.group,
         kafka__session_timeout_seconds=job.session_seconds,
@@ -149,7 +151,6 @@ def worker_environment(job: Job, regime: Regime) -> dict[str, str]:
         model__logprobs="off",
         batching__max_items=job.batch,
         batching__max_waiting=10_000 if regime.full else 4_000,
-        guard__share=0.002 if regime.full else 0,
         health__port=0,
         logs__format="json",
     )

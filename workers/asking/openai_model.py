@@ -67,7 +67,7 @@ class OpenAIModel:
             timeout=timeout,
             http_client=_Http(limits=limits, timeout=timeout, follow_redirects=False),
         )
-        self._options: openai.RequestOptions = {  # what the package would else copy or draw anew for every call
+        self._options: openai.RequestOptions = {  # what the package would else copy anew for every call
             "headers": {},
             "params": {},
             "max_retries": 0,

@@ -20,12 +20,11 @@ from workers.auditing.report import report_json, report_rows, sentence
 from workers.auditing.standing import Standing
 from workers.calibrationfiles import read_calibration
 from workers.commands.progress import progress
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TaskOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TaskOption, settings_of
 from workers.commands.table import print_json, print_table
 from workers.deadletters.display import printable
 from workers.exits import Exit, UserError
 from workers.setting_sections import Settings
-from workers.settings import load_settings
 from workers.taskfiles import LoadedTask, load_task
 from workers.wiring.kafka import kafka_log
 from workers.wiring.promises import build_monitor
@@ -180,7 +179,7 @@ def _of(
     routes = loaded.task.routes
     if routes.audit is None or routes.findings is None:
         raise UserError(f"task {loaded.task.name} has no audits: add the topics routes.audit and routes.findings to it")
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     return loaded, settings, (routes.audit, routes.findings)
 
 

@@ -14,14 +14,13 @@ from pydantic import ValidationError
 from schemas.control import EVERY_TASK, Control, FleetControl, TaskControl
 from workers.commands.control_report import answers, answers_json, picture_json, picture_rows, sentence
 from workers.commands.progress import progress
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, settings_of
 from workers.commands.table import print_json, print_table
 from workers.controlling.desk import Desk
 from workers.controlling.picture import Picture, Progress
 from workers.controlling.topics import ControlTopics
 from workers.exits import Exit, UserError
 from workers.setting_sections import Settings
-from workers.settings import load_settings
 from workers.taskfiles import load_task
 from workers.wiring.controls import operator_name
 from workers.wiring.kafka import kafka_log
@@ -76,7 +75,7 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is wanted of each task and which version each worker runs. Exits with 1 while somebody runs another one."""
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
 
     async def look() -> Picture:
         async with _desk(settings) as desk:
@@ -107,7 +106,7 @@ def pause_command(
     as_json: JsonOption = False,
 ) -> None:
     """Read nothing more of a task; what was read is finished. Nothing is lost. Exits with 1 unless every worker does it."""
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     change = Change(_key(task, every=every), {"paused": True}, by or getpass.getuser(), because)
     _change(settings, change, wait, as_json=as_json)
 
@@ -126,7 +125,7 @@ def resume_command(
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a paused task. Exits with 1 unless every worker does it."""
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     change = Change(_key(task, every=every), {"paused": False}, by or getpass.getuser(), because)
     _change(settings, change, wait, as_json=as_json)
 
@@ -156,7 +155,7 @@ def set_command(
     as_json: JsonOption = False,
 ) -> None:
     """Change how workers pack, share, label and spend. What is not named stays. Exits with 1 unless every worker does it."""
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     of_task = {
         "batching": _said(max_items=max_items, max_tokens=max_tokens, linger_seconds=linger),
         "tenants": _weights(tenant or ()),

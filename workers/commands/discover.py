@@ -9,7 +9,7 @@ import typer
 from schemas.verdict import Doubt
 from topics.log import Log
 from workers.commands.progress import progress
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, settings_of
 from workers.commands.table import print_table
 from workers.deadletters.display import printable, safe_json
 from workers.deadletters.survey import fill
@@ -19,7 +19,6 @@ from workers.discovering.escalations import DOUBTS, Gathered
 from workers.discovering.vectors import Kind, Vectors, by_model, by_words, choose, local_embedder
 from workers.exits import UserError
 from workers.modelserver.options import DATA, ModelOptions
-from workers.settings import load_settings
 from workers.taskfiles import load_task
 from workers.wiring.kafka import kafka_log
 
@@ -56,7 +55,7 @@ def discover(
     if input_ is not None:
         _read(input_, gathered)
     else:
-        settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+        settings = settings_of(brokers, config, assignments)
         asyncio.run(listen(kafka_log(settings.kafka), gathered))
     found = _candidates(gathered, kind, least, examples)
     if as_json:

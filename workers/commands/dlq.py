@@ -17,7 +17,7 @@ from topics.kafka import KafkaLog
 from topics.reading import Reader
 from topics.record import Partition
 from workers.commands.progress import progress
-from workers.commands.settings import ConfigOption, JsonOption, SetOption, TaskOption, TasksOption, flags_of
+from workers.commands.settings import ConfigOption, JsonOption, SetOption, TaskOption, TasksOption, settings_of
 from workers.commands.table import print_table
 from workers.deadletters.display import printable, record_json, record_lines, safe_json
 from workers.deadletters.listing import ROW_HEADS, SUM_HEADS, Listing
@@ -27,7 +27,6 @@ from workers.deadletters.survey import fill, find
 from workers.deadletters.where import FIELDS_HELP, parse_where
 from workers.exits import UserError
 from workers.setting_sections import KafkaSettings
-from workers.settings import load_settings
 from workers.taskfiles import load_task
 from workers.wiring.kafka import kafka_log
 
@@ -231,7 +230,7 @@ def _task(reference: str) -> Task:
 
 
 def _kafka(brokers: str | None, config: Path | None, assignments: Sequence[str] | None) -> KafkaSettings:
-    return load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config).kafka
+    return settings_of(brokers, config, assignments).kafka
 
 
 def _now_ms() -> int:

@@ -12,7 +12,7 @@ import typer
 from schemas.context import ContextRule
 from schemas.task import Task
 from workers.commands.progress import progress
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, settings_of
 from workers.commands.table import print_json, print_table
 from workers.contexts import rule_of
 from workers.deadletters.survey import fill
@@ -21,7 +21,6 @@ from workers.forgetting.erasure import Row, Sees
 from workers.forgetting.erasure import forget as erase
 from workers.forgetting.request import Request
 from workers.setting_sections import KafkaSettings
-from workers.settings import load_settings
 from workers.taskfiles import load_task
 from workers.wiring.kafka import connection_of, kafka_log
 
@@ -41,7 +40,7 @@ def forget(
     as_json: JsonOption = False,
 ) -> None:
     """Erase a conversation or a customer: tombstones through every topic of the task. Exits with 1 where something stays."""
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     wanted = load_task(task, import_user_code=False).task
     rule = rule_of(wanted)
     if (wanted.source.tenant is None) != (tenant is None):

@@ -12,10 +12,9 @@ from topics.commit_map import UnknownMap, decode, encode
 from topics.lane_facts import transactional_id
 from topics.log import Log
 from topics.record import Committed, Partition
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TasksOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TasksOption, settings_of
 from workers.commands.table import print_json, print_table
 from workers.exits import Exit, UserError
-from workers.settings import load_settings
 from workers.taskfiles import load_task
 from workers.wiring.kafka import kafka_log
 
@@ -43,7 +42,7 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is committed for each input partition. Exits with 1 while one is quarantined."""
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     tasks = [load_task(reference, import_user_code=False).task for reference in task]
     standings = asyncio.run(_with_log(kafka_log(settings.kafka), lambda log: _standings(log, settings.kafka.group, tasks)))
     if as_json:
@@ -71,7 +70,7 @@ def resume_command(
     as_json: JsonOption = False,
 ) -> None:
     """Replace a commit map that cannot be read by an empty one. Workers take it up within seconds."""
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     place = partition_of(partition)
     if not accept_duplicates:
         raise UserError(

@@ -10,7 +10,7 @@ import orjson
 import typer
 
 from workers.commands.progress import progress
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TaskOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TaskOption, settings_of
 from workers.commands.table import print_json, print_table
 from workers.exits import Exit, UserError
 from workers.health import HealthServer, Heartbeat, Readiness
@@ -21,7 +21,6 @@ from workers.prober import Plan, Prober
 from workers.probing.book import Outcome, Result
 from workers.probing.items import items_of
 from workers.setting_sections import Settings
-from workers.settings import load_settings
 from workers.taskfiles import load_task
 from workers.wiring.kafka import connection_of
 from workers.wiring.lines import marks_of
@@ -47,7 +46,7 @@ def probe(
 
     Serves `/probes` (JSON) and `/metrics` (Prometheus) on `health.port`. The answers are never sent. Needs `probe.mark_key`.
     """
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     plan = plan_of(file, task, every, timeout, settings)
     if not once:
         configure(settings.logs.format, settings.logs.level)

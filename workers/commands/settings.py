@@ -8,7 +8,8 @@ import typer
 from pydantic import BaseModel, SecretStr
 
 from workers.commands.table import print_json, print_table
-from workers.settings import Loaded, SettingsRefused, describe, load_with_sources
+from workers.setting_sections import Settings
+from workers.settings import Loaded, SettingsRefused, describe, load_settings, load_with_sources
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Settings file [default: nanotriage.toml, if there is one].")
@@ -50,6 +51,11 @@ def flags_of(assignments: Sequence[str], named: Mapping[str, Any] | None = None)
             raise SettingsRefused("--set takes NAME=VALUE, such as --set kafka.group=mine")
         flags[name] = value
     return flags | {name: value for name, value in (named or {}).items() if value is not None}
+
+
+def settings_of(brokers: str | None, config: Path | None, assignments: Sequence[str] | None) -> Settings:
+    """Return the settings of a command that has these three options. Raises SettingsRefused."""
+    return load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
 
 
 def effective(loaded: Loaded) -> list[tuple[str, str, str]]:

@@ -13,12 +13,11 @@ from schemas.task import Task
 from topics import provision
 from topics.connection import Connection
 from topics.provision import WantedTopic
-from workers.commands.settings import BrokersOption, ConfigOption, SetOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, SetOption, settings_of
 from workers.contexts import rule_of
 from workers.exits import Exit, UserError
 from workers.lifecycle import stop_on_signals
 from workers.logs import bind, configure
-from workers.settings import load_settings
 from workers.stateful.application import Storage, application, live
 from workers.stateful.conversations import conversations
 from workers.stateful.keeper import keeper_of
@@ -54,7 +53,7 @@ def conversations_command(
     assignments: SetOption = None,
 ) -> None:
     """Keep the last turns of every conversation in the task's context topic, until told to stop (SIGTERM or Ctrl-C)."""
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     wanted = load_task(task, import_user_code=False).task
     rule = rule_of(wanted)
     configure(settings.logs.format, settings.logs.level)
@@ -101,7 +100,7 @@ def rollups_command(
 
     Serves `/rollups` and `/alerts` (JSON) and `/metrics` (Prometheus) on `health.port`, until told to stop.
     """
-    settings = load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
+    settings = settings_of(brokers, config, assignments)
     summaries = settings.delivery.summary_topic
     if summaries is None:
         raise UserError("nothing is summed up: set delivery.summary_topic, for the workers too")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, assert_never
 
@@ -13,12 +12,11 @@ from schemas.routes import LabelRoutes
 from schemas.task import Task
 from topics import provision
 from topics.provision import Create, Differs, Fine, Grow, LogTopic, Plan, Row, WantedTopic
-from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TasksOption, flags_of
+from workers.commands.settings import BrokersOption, ConfigOption, JsonOption, SetOption, TasksOption, settings_of
 from workers.commands.table import print_json, print_table
 from workers.controlling.topics import ControlTopics
 from workers.exits import Exit
 from workers.setting_sections import Settings
-from workers.settings import load_settings
 from workers.summing import alerts_of, baselines_of, rollups_of
 from workers.taskfiles import load_task
 from workers.wiring.kafka import connection_of
@@ -84,7 +82,7 @@ def plan_command(
     """Show what `apply` would do. Changes nothing."""
     tasks = [load_task(reference).task for reference in task]
     wish = Wish(partitions, replication, create_source)
-    _show(asyncio.run(_planned(_settings(config, assignments, brokers), tasks, wish))[1], as_json=as_json)
+    _show(asyncio.run(_planned(settings_of(brokers, config, assignments), tasks, wish))[1], as_json=as_json)
 
 
 @app.command("apply")
@@ -102,14 +100,10 @@ def apply_command(
     """Make the topics that are missing, and grow those that are asked to. Exits with 1 while one of ours is not as wished."""
     tasks = [load_task(reference).task for reference in task]
     wish = Wish(partitions, replication, create_source)
-    done, left = asyncio.run(_applied(_settings(config, assignments, brokers), tasks, wish))
+    done, left = asyncio.run(_applied(settings_of(brokers, config, assignments), tasks, wish))
     _show(done, as_json=as_json)
     if any(line.action not in {"fine", "missing"} for line in left):
         raise typer.Exit(Exit.FAILED)
-
-
-def _settings(config: Path | None, assignments: Sequence[str] | None, brokers: str | None) -> Settings:
-    return load_settings(flags_of(assignments or (), {"kafka.brokers": brokers}), config)
 
 
 async def _planned(settings: Settings, tasks: Sequence[Task], wish: Wish) -> tuple[Plan, list[Line]]:

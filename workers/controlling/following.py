@@ -1,7 +1,7 @@
 """Following the controls: every worker reads them whole, in no group, and says what it runs.
 
-Beside the work and never in its way: it reads and publishes with clients of its own, and what it finds is applied between two
-polls of the pipeline.
+Beside the work and never in its way: it reads and publishes with clients of its own. What it finds is applied at once, and
+acknowledged when the poll that was under way has ended.
 """
 
 from collections.abc import Awaitable, Callable
