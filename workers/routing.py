@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, assert_never
+from functools import cached_property
+from typing import Any, NamedTuple, assert_never
 
 import orjson
 
-from schemas.events import ORIGINAL_HEADER, EventKind, event_id
+from schemas.events import ORIGINAL_HEADER, EventIds, EventKind
 from schemas.message import Context, Message
 from schemas.routes import LabelRoutes
 from schemas.task import Task
@@ -23,7 +24,7 @@ from schemas.verdict import (
     Rejected,
     SignalKind,
 )
-from topics.record import Headers, Outgoing, Record
+from topics.record import Headers, Outgoing, Partition, Record
 from workers.probing.marks import ATTRIBUTE, Marks
 
 _CUT_BYTES = 65_536
@@ -44,7 +45,7 @@ _NAMES_RECORD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what all events of a call have in common is made once
 class AnsweredBy:
     """Who answered: the call that an event comes from."""
 
@@ -53,6 +54,27 @@ class AnsweredBy:
     schema_hash: str
     request_id: str
     batch_size: int
+
+    @cached_property
+    def headers(self) -> Headers:
+        return (("nt_model", self.model.encode("utf-8", "replace")), ("nt_prompt", self.prompt_hash.encode()))
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:
+        return {
+            "model": self.model,
+            "prompt": self.prompt_hash,
+            "reply_schema": self.schema_hash,
+            "request_id": self.request_id,
+            "batch_size": self.batch_size,
+        }
+
+
+class _Origin(NamedTuple):
+    """What the events of one input partition have in common."""
+
+    ids: EventIds
+    headers: Mapping[EventKind, Headers]
 
 
 class Router:
@@ -65,9 +87,8 @@ class Router:
         self._task = task
         self._marks = marks
         self._stream = stream
-        self._source = ("ce_source", f"/nanotriage/{task.name}".encode())
-        self._types = {kind: ("ce_type", kind.event_type.encode()) for kind in EventKind}
         self._names = {kind: kind.event_type for kind in EventKind}
+        self._origins: dict[Partition, _Origin] = {}
 
     def probe_of(self, record: Record) -> str | None:
         """Return the id of the probe that the record is, None for a message."""
@@ -91,15 +112,7 @@ class Router:
                 "timestamp_ms": record.timestamp_ms,
             },
             "fields": {name: _field_value(result) for name, result in verdict.fields.items()},
-            "provenance": {
-                "model": by.model,
-                "prompt": by.prompt_hash,
-                "reply_schema": by.schema_hash,
-                "request_id": by.request_id,
-                "batch_size": by.batch_size,
-                "place": place,
-                "attempts": attempts,
-            },
+            "provenance": {**by.provenance, "place": place, "attempts": attempts},
         }
         if self._task.context is not None:
             value["context"] = _context_value(message.context)
@@ -109,12 +122,12 @@ class Router:
             value["text"] = message.text
             value["reasons"] = [{"reason": r.doubt, "field": r.field, "detail": r.detail} for r in verdict.reasons]
         topic = self._topic(verdict)
-        return Outgoing(topic, message.key, orjson.dumps(value), self._headers(kind, record, _JSON, attempts, by))
+        return Outgoing(topic, message.key, orjson.dumps(value), self._headers(kind, record, attempts, by))
 
     def dead(self, rejected: Rejected, record: Record, *, attempts: int, by: AnsweredBy | None = None) -> Outgoing:
         """Return the dead letter of a record: its own bytes and headers, why, and who was asked if anybody was."""
         headers = (
-            *self._headers(EventKind.DEAD, record, _BYTES, attempts, by),
+            *self._headers(EventKind.DEAD, record, attempts, by),
             ("nt_reason", rejected.refusal.value.encode()),
             ("nt_detail", rejected.detail.encode("utf-8", "replace")[:1_000]),
             ("nt_timestamp_ms", str(record.timestamp_ms).encode()),
@@ -135,29 +148,31 @@ class Router:
             case _:
                 assert_never(verdict)
 
-    def _headers(
-        self, kind: EventKind, record: Record, content_type: tuple[str, bytes], attempts: int, by: AnsweredBy | None
-    ) -> Headers:
-        partition = record.partition
-        identity = event_id(self._stream, partition.topic, partition.number, record.offset, kind)
+    def _headers(self, kind: EventKind, record: Record, attempts: int, by: AnsweredBy | None) -> Headers:
+        origin = self._origins.get(record.partition) or self._new_origin(record.partition)
         headers: Headers = (
             _SPEC,
-            ("ce_id", identity.encode()),
-            self._source,
-            self._types[kind],
-            content_type,
-            ("nt_topic", partition.topic.encode()),
-            ("nt_partition", b"%d" % partition.number),
+            ("ce_id", origin.ids.of(record.offset, kind).encode()),
+            *origin.headers[kind],
             ("nt_offset", b"%d" % record.offset),
             ("nt_attempts", b"%d" % attempts),
+            *(by.headers if by is not None else ()),
         )
-        if by is not None:
-            headers += (("nt_model", by.model.encode("utf-8", "replace")), ("nt_prompt", by.prompt_hash.encode()))
         if record.headers:
             headers += tuple((name, value) for name, value in record.headers if name in _TRACE)
             if (probe := self.probe_of(record)) is not None:
                 headers += ((ATTRIBUTE, probe.encode()),)
         return headers
+
+    def _new_origin(self, partition: Partition) -> _Origin:
+        source = ("ce_source", f"/nanotriage/{self._task.name}".encode())
+        place = (("nt_topic", partition.topic.encode()), ("nt_partition", b"%d" % partition.number))
+        headers = {
+            kind: (source, ("ce_type", name.encode()), _BYTES if kind is EventKind.DEAD else _JSON, *place)
+            for kind, name in self._names.items()
+        }
+        origin = self._origins[partition] = _Origin(EventIds(self._stream, partition.topic, partition.number), headers)
+        return origin
 
 
 class Shrinker:
@@ -224,17 +239,14 @@ def _assurance_value(assurance: Assurance) -> dict[str, Any]:
 
 
 def _field_value(result: FieldResult) -> dict[str, Any]:
-    value: dict[str, Any] = {"value": result.value}
+    value: dict[str, Any]
     match result.signal:
         case None | NotScored():
-            value["confidence"] = None
+            value = {"value": result.value, "confidence": None}
         case Confidence(probability=probability, kind=kind):
-            value["confidence"] = round(probability, 6)
-            value["signal"] = kind
+            value = {"value": result.value, "confidence": round(probability, 6), "signal": kind}
         case ClaimedConfidence(band=band):
-            value["confidence"] = None
-            value["signal"] = SignalKind.BAND
-            value["band"] = band
+            value = {"value": result.value, "confidence": None, "signal": SignalKind.BAND, "band": band}
         case _:
             assert_never(result.signal)
     if result.probability is not None:
