@@ -7,7 +7,8 @@ escalate, with the best answer attached; nothing is dropped silently.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, assert_never
+from functools import partial
+from typing import Any, NamedTuple, assert_never
 
 from pydantic import BaseModel, ValidationError
 
@@ -36,6 +37,7 @@ from workers.judging.checks import Rule, broken_rules, compile_rules
 from workers.judging.reading import Read
 
 _CLAIMED = {band: ClaimedConfidence(band) for band in Band}
+_NOT_SCORED = NotScored("the answer has no log-probabilities")
 
 UserCheck = Callable[[dict[str, Any], str], str | None]
 
@@ -48,64 +50,83 @@ class UserCode:
     functions: Mapping[str, UserCheck] = field(default_factory=dict)
 
 
+class _Case(NamedTuple):
+    """What a field's verdict rests on: the message's text, what was read of its answer, and who answered."""
+
+    text: str
+    reading: Read
+    signals: Mapping[str, Signal]
+    answered_by: str
+
+
+_JudgeField = Callable[[_Case, list[Reason]], FieldResult]
+"""Returns one field's result, and adds why it is doubted."""
+
+
 class Judge:
     """Judges the readings of one task. Under a promise nothing is accepted without its calibration."""
 
     def __init__(self, task: Task, user_code: UserCode, calibration: Calibration | None = None) -> None:
-        self._task = task
-        self._acceptance = task.acceptance()
-        self._assurer = Assurer(task, calibration) if isinstance(self._acceptance, Promise) else None
+        self._thresholds: Thresholds | None = None
+        self._assurer: Assurer | None = None
+        match task.acceptance():
+            case Promise():
+                self._assurer = Assurer(task, calibration)
+            case Thresholds() as thresholds:
+                self._thresholds = thresholds
+            case unsaid:
+                assert_never(unsaid)
         self._user_code = user_code
         self._rules: list[Rule] = compile_rules(task.checks, user_code.functions)
+        # What kind of field it is, is asked once: once per message it shows.
+        self._fields = [(name, field_.required, self._judge_of(name, field_)) for name, field_ in task.fields.items()]
 
     def judge(self, text: str, reading: Read, signals: Mapping[str, Signal], answered_by: str = "") -> Labelled | Escalated:
         """Return the verdict on one message.
 
         `signals` holds the scores of its labels, empty when the route has none; `answered_by` is what the model calls itself.
         """
+        case = _Case(text, reading, signals, answered_by)
         reasons: list[Reason] = []
         results: dict[str, FieldResult] = {}
-        claimed = _CLAIMED[reading.band] if reading.band is not None else None
-        for name, task_field in self._task.fields.items():
-            match task_field:
-                case LabelField() | SentimentField():
-                    signal: Signal = claimed or signals.get(name) or NotScored("the answer has no log-probabilities")
-                    result = FieldResult(reading.labels[name], signal, None, self._probability(name, signal, answered_by))
-                    reasons += self._doubts_label(name, result, task_field)
-                case ExtractField():
-                    result = self._extract(name, task_field, reading.written[name], text, reasons)
-                case TextField(max_chars=most):
-                    written = reading.written[name]
-                    result = FieldResult(written[:most] if written else None)
-                case _:
-                    assert_never(task_field)
-            if result.value is None and task_field.required and not any(r.field == name for r in reasons):
+        for name, required, judge_field in self._fields:
+            result = results[name] = judge_field(case, reasons)
+            if required and result.value is None and not any(reason.field == name for reason in reasons):
                 reasons.append(Reason(Doubt.UNKNOWN, name))
-            results[name] = result
-        values = {name: result.value for name, result in results.items()}
-        reasons += broken_rules(self._rules, values, text)
-        reasons += self._model_doubts(values)
+        if self._rules or self._user_code.reply_model is not None:
+            values = {name: result.value for name, result in results.items()}
+            reasons += broken_rules(self._rules, values, text)
+            reasons += self._model_doubts(values)
         assurance = None
         if self._assurer is not None:
             assurance, doubts = self._assurer.assure(results, answered_by)
             reasons += doubts
         return Escalated(results, tuple(reasons), assurance) if reasons else Labelled(results, assurance)
 
-    def _probability(self, name: str, signal: Signal, answered_by: str) -> float | None:
-        return self._assurer.probability(name, signal, answered_by) if self._assurer is not None else None
-
-    def _doubts_label(self, name: str, result: FieldResult, task_field: TaskField) -> list[Reason]:
-        if result.value is None:
-            return [Reason(Doubt.UNKNOWN, name)] if task_field.required else []
-        match self._acceptance:
-            case Promise():
-                return []  # all its labels are judged together
-            case Thresholds() as thresholds:
-                return _below(name, result.signal, thresholds)
+    def _judge_of(self, name: str, task_field: TaskField) -> _JudgeField:
+        match task_field:
+            case LabelField() | SentimentField():
+                return partial(self._label, name)
+            case ExtractField():
+                return partial(self._extract, name, task_field)
+            case TextField(max_chars=most):
+                return partial(_shortened, name, most)
             case _:
-                assert_never(self._acceptance)
+                assert_never(task_field)
 
-    def _extract(self, name: str, wanted: ExtractField, written: str | None, text: str, reasons: list[Reason]) -> FieldResult:
+    def _label(self, name: str, case: _Case, reasons: list[Reason]) -> FieldResult:
+        band = case.reading.band
+        signal = _CLAIMED[band] if band is not None else case.signals.get(name, _NOT_SCORED)
+        label = case.reading.labels[name]
+        if label is not None and self._thresholds is not None:  # under a promise all labels are judged together
+            reasons += _below(name, signal, self._thresholds)
+        assurer = self._assurer
+        probability = None if assurer is None else assurer.probability(name, signal, case.answered_by)
+        return FieldResult(label, signal, None, probability)
+
+    @staticmethod
+    def _extract(name: str, wanted: ExtractField, case: _Case, reasons: list[Reason]) -> FieldResult:
+        text, written = case.text, case.reading.written[name]
         if written is None:
             return FieldResult(None)
         value = parse_value(wanted.type, written)
@@ -132,6 +153,11 @@ class Judge:
         except Exception as error:  # noqa: BLE001  # a user's validator may raise anything; no message is lost to it
             return [Reason(Doubt.CHECK_FAILED, None, f"{model.__name__} raised {type(error).__name__}")]
         return []
+
+
+def _shortened(name: str, most: int, case: _Case, _: list[Reason]) -> FieldResult:
+    written = case.reading.written[name]
+    return FieldResult(written[:most] if written else None)
 
 
 def _below(name: str, signal: Signal | None, thresholds: Thresholds) -> list[Reason]:
