@@ -38,7 +38,9 @@ def parse_value(type: ExtractType, written: str) -> Value | None:  # noqa: A002 
     - email: domain in lower case; phone: digits, with + if written; iban: no spaces, ISO 13616 check digits right
     """
     written = " ".join(written.split())
-    if len(written) > WRITTEN_CHARS or any(unicodedata.category(char) in ("Cc", "Cs") for char in written):
+    if len(written) > WRITTEN_CHARS:
+        return None
+    if not written.isprintable() and any(unicodedata.category(char) in ("Cc", "Cs") for char in written):
         return None
     match type:
         case ExtractType.STRING | ExtractType.PERSON | ExtractType.ORGANISATION:
@@ -97,6 +99,8 @@ def _normal(text: str) -> str:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return " ".join(text.lower().split())
     return " ".join(_normal(_normal(text).casefold()).split())
 
 

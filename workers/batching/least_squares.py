@@ -5,7 +5,10 @@ the law less certain than it was at first: observations that are all alike teach
 that went on forgetting would believe the next noise whole.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import mul
+
+_times: Callable[[float, float], float] = mul
 
 
 class LeastSquares:
@@ -21,19 +24,18 @@ class LeastSquares:
         self._most_uncertain = spread**2 * len(guess)
 
     def predict(self, terms: Sequence[float]) -> float:
-        return sum(coefficient * term for coefficient, term in zip(self.coefficients, terms, strict=True))
+        return sum(map(_times, self.coefficients, terms))
 
     def learn(self, terms: Sequence[float], seen: float) -> None:
         """Correct the coefficients by one observation."""
-        pulled = [sum(entry * term for entry, term in zip(row, terms, strict=True)) for row in self._covariance]
-        certainty = 1.0 + sum(term * pull for term, pull in zip(terms, pulled, strict=True))
+        pulled = [sum(map(_times, row, terms)) for row in self._covariance]
+        certainty = 1.0 + sum(map(_times, terms, pulled))
+        corrections = [pull / certainty for pull in pulled]
         error = seen - self.predict(terms)
-        for index, pull in enumerate(pulled):
-            self.coefficients[index] += pull / certainty * error
-        for index, row in enumerate(self._covariance):
-            self._covariance[index] = [
-                entry - pulled[index] * pull / certainty for entry, pull in zip(row, pulled, strict=True)
-            ]
-        uncertain = sum(row[index] for index, row in enumerate(self._covariance))
-        if uncertain / self._forgetting <= self._most_uncertain:
-            self._covariance = [[entry / self._forgetting for entry in row] for row in self._covariance]
+        self.coefficients = [known + gain * error for known, gain in zip(self.coefficients, corrections, strict=True)]
+        uncertain = sum(row[place] for place, row in enumerate(self._covariance)) - sum(map(_times, pulled, corrections))
+        grown = 1.0 / self._forgetting if uncertain / self._forgetting <= self._most_uncertain else 1.0
+        self._covariance = [
+            [grown * (entry - gain * pull) for entry, pull in zip(row, pulled, strict=True)]
+            for row, gain in zip(self._covariance, corrections, strict=True)
+        ]
