@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager
 
+import httpx2
 import orjson
 import pytest
 from aiohttp.test_utils import TestServer
@@ -17,6 +18,7 @@ from workers.asking.model import Answer, Barred, Wire
 from workers.asking.openai_model import Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect
 from workers.asking.route import Route, Wishes, open_route
+from workers.asking.whole_client import whole_of
 from workers.judging.answers import DecidedReader
 from workers.judging.reading import Read, Reader
 from workers.modelserver.random_labeller import RandomLabeller
@@ -130,8 +132,8 @@ async def test_the_local_server_answers_as_the_package_reads():
         class Spy:
             async def ask(self, call):
                 if call.wire is Wire.DECISIONS:
-                    response = await model._client.post(call.wire.value, cast_to=object, body=orjson.loads(call.body))
-                    bodies.append(response)
+                    response = await model._client.post(call.wire.value, cast_to=httpx2.Response, content=call.body)
+                    bodies.append(orjson.loads(whole_of(response).body))
                 return await model.ask(call)
 
         await asked(Spy(), "decisions", TEXTS[:1])

@@ -7,7 +7,6 @@ import asyncio
 import gzip
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -16,49 +15,21 @@ import pytest
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
-from schemas.message import Message
 from schemas.reply import code_books
-from schemas.task import Task
 from schemas.verdict import SignalKind
+from tests.contracts.model_endpoint import TASK, client, endpoint, question_of, serving, well
 from tests.fakes.scripted_model import ScriptedModel
-from tests.helpers import call_of
 from workers.allowance import UNTOLD
 from workers.asking.capabilities import Capability
-from workers.asking.model import Answer, Barred, Broken, Call, Refused, TooBig, TryAgain, Unclear, Usage
+from workers.asking.model import Answer, Barred, Broken, Refused, TooBig, TryAgain, Unclear, Usage
 from workers.asking.model_card import NO_CARD, ModelCard
-from workers.asking.openai_model import MOST_BYTES, Endpoint, OpenAIModel
-from workers.asking.prompt import Dialect, Prompt
+from workers.asking.openai_model import OpenAIModel
+from workers.asking.prompt import Dialect
+from workers.asking.whole_client import MOST_BYTES
 from workers.judging.reading import Read, Reader
 from workers.taskfiles import load_task, shipped_tasks
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "contracts" / "openai-openapi.json"
-TASK = Task.model_validate(
-    {
-        "name": "tickets",
-        "source": {"topic": "in", "text": "body"},
-        "instructions": "Label the tickets.",
-        "fields": {"intent": {"kind": "label", "labels": {"cancel": "", "track": ""}}, "order_id": {"kind": "extract"}},
-        "routes": {"labelled": "labelled", "escalated": "escalated", "dead": "dead"},
-    }
-)
-
-
-def question_of(*texts, task=TASK, dialect=None):
-    prompt = Prompt(task, dialect or Dialect("nano", SignalKind.BAND))
-    numbers = iter(range(10_000))
-    return call_of(prompt, [Message(text, "", None, None, {}) for text in texts or ("one",)], lambda _: next(numbers))
-
-
-async def well(question):
-    """Return the body of a good completion, made by the scripted model."""
-    answer = await ScriptedModel().ask(question)
-    message = {"role": "assistant", "content": answer.content, "refusal": None}
-    return {
-        "id": "c-1",
-        "model": "nano",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 9},
-    }
 
 
 def refused_with(status, code=None, headers=None):
@@ -145,51 +116,6 @@ async def endless(request):
     await response.prepare(request)
     while True:
         await response.write(b" " * 65_536)
-
-
-@dataclass
-class Server:
-    """A local endpoint that records every request and answers by `handler`."""
-
-    handler: object = None
-    requests: list = field(default_factory=list)
-    url: str = ""
-
-    async def handle(self, request):
-        self.requests.append((request.path, dict(request.headers), await request.read()))
-        if self.handler is not None:
-            return await self.handler(request)
-        body = orjson.loads(self.requests[-1][2])
-        return web.json_response(await well(Call(orjson.dumps(body), ())), headers={"x-request-id": "req-7"})
-
-
-@asynccontextmanager
-async def serving(handler=None):
-    server = Server(handler)
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", server.handle)
-    runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    try:
-        yield server
-    finally:
-        await runner.cleanup()
-
-
-def endpoint(url, **changes):
-    return replace(Endpoint(url, lambda: "given-key", None, None, 5.0, 4), **changes)
-
-
-@asynccontextmanager
-async def client(server, **changes):
-    model = OpenAIModel(endpoint(server.url, **changes))
-    try:
-        yield model
-    finally:
-        await model.close()
 
 
 @asynccontextmanager
@@ -290,16 +216,10 @@ async def test_every_failure_is_a_fault_after_one_call(handler, kind):
 
 async def test_a_packed_answer_is_unpacked_and_its_connection_used_again():
     """Bounded reading costs neither what packing saves nor a new connection for each call."""
-    connections = set()
-
-    async def handler(request):
-        connections.add(request.transport)
-        return await packed_well(request)
-
-    async with serving(handler) as server, client(server) as model:
+    async with serving(packed_well) as server, client(server) as model:
         for _ in range(3):
             assert isinstance(await model.ask(question_of()), Answer)
-    assert len(connections) == 1
+    assert len(server.connections) == 1
 
 
 async def test_an_answer_that_is_too_long_is_said_to_be():
@@ -384,8 +304,6 @@ async def test_nothing_of_the_environment_reaches_another_address(monkeypatch, t
         "content-type",
         "host",
         "user-agent",
-        "x-stainless-read-timeout",
-        "x-stainless-retry-count",
     }
 
 

@@ -1,15 +1,14 @@
 """The one file that imports openai: a `Model` behind any OpenAI-compatible endpoint.
 
-The package gives us the client, authentication and connections; the body is our own bytes and the answer is read raw,
-because `chat.completions.parse` costs seven times as much. Retries are off (it retries what it should not) and every call
-has a total deadline (it has none of its own).
+The package gives us the client, authentication and errors, and aiohttp the connections below it (`whole_client`); the body is
+our own bytes and the answer is read raw, because `chat.completions.parse` costs seven times as much. Retries are off (it
+retries what it should not) and every call has a total deadline (it has none of its own).
 """
 
 import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import httpx2
 import openai
@@ -19,13 +18,9 @@ from workers.asking.capabilities import Capability
 from workers.asking.classify import classify
 from workers.asking.model import Answer, Barred, Call, Fault, TryAgain, Unclear, Usage, Wire
 from workers.asking.model_card import NO_CARD, ModelCard, read_cards
-
-MOST_BYTES = 32 * 1024 * 1024
-"""Bytes of an answer at most, unpacked: 256 items with log-probabilities take a fifth of it."""
+from workers.asking.whole_client import UnreadableError, WholeClient, whole_of
 
 _CARD_SECONDS = 10.0
-_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
-_OF_THE_WAY = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 _NO_KEY = "none"  # the package insists on one; a local endpoint ignores it
 
 
@@ -33,7 +28,8 @@ _NO_KEY = "none"  # the package insists on one; a local endpoint ignores it
 class Endpoint:
     """Where to ask, as whom, and for how long. `api_key` is called for each call, so a rotated key is picked up.
 
-    `unheeded` are capabilities that the operator does not want believed: `usage` and `rate_headers`.
+    `proxy` is the address of the proxy to go through. `unheeded` are capabilities that the operator does not want believed:
+    `usage` and `rate_headers`.
     """
 
     base_url: str
@@ -42,6 +38,7 @@ class Endpoint:
     project: str | None
     timeout_seconds: float
     connections: int
+    proxy: str | None = None
     unheeded: frozenset[Capability] = frozenset()
 
 
@@ -49,10 +46,6 @@ class OpenAIModel:
     """Every argument the package would read from the environment is given, so no key reaches an address by accident."""
 
     def __init__(self, endpoint: Endpoint, wall_clock: Callable[[], float] = time.time) -> None:
-        limits = httpx2.Limits(
-            max_connections=endpoint.connections, max_keepalive_connections=endpoint.connections, keepalive_expiry=60.0
-        )
-        timeout = httpx2.Timeout(endpoint.timeout_seconds)
         self._endpoint = endpoint
         self._slots = asyncio.Semaphore(endpoint.connections)
         self._wall_clock = wall_clock
@@ -64,14 +57,14 @@ class OpenAIModel:
             project=endpoint.project or "",
             webhook_secret="",
             max_retries=0,
-            timeout=timeout,
-            http_client=_Http(limits=limits, timeout=timeout, follow_redirects=False),
+            timeout=None,
+            http_client=WholeClient(endpoint.connections, endpoint.proxy),
         )
         self._options: openai.RequestOptions = {  # what the package would else copy anew for every call
-            "headers": {},
+            "headers": {"X-Stainless-Retry-Count": openai.Omit(), "X-Stainless-Read-Timeout": openai.Omit()},
             "params": {},
             "max_retries": 0,
-            "timeout": timeout,
+            "timeout": None,
             "security": {"bearer_auth": True},
         }
         self._addresses = {wire: f"{self._client.base_url}{wire.value.lstrip('/')}" for wire in Wire}
@@ -91,14 +84,14 @@ class OpenAIModel:
             response = error.response
         except TimeoutError:
             return TryAgain(f"no answer within {seconds:g} s")
-        except _UnreadableError as error:
+        except UnreadableError as error:
             return TryAgain(str(error))
-        except openai.APIConnectionError as error:  # the aiohttp transport calls a refused connection a time-out, too
+        except openai.APIConnectionError as error:
             return TryAgain(f"no connection to the model: {_cause(error)}")
         except Exception as error:  # noqa: BLE001  # the contract is to never raise, and three packages lie below
             return TryAgain(f"the call failed: {_cause(error)}")
-        headers = dict(response.headers.items())  # names in lower case; the package's own mapping is slow to ask
-        result = classify(response.status_code, headers, response.content, self._wall_clock(), call)
+        whole = whole_of(response)
+        result = classify(whole.status, whole.headers, whole.body, self._wall_clock(), call)
         return _heeded(result, self._endpoint.unheeded) if self._endpoint.unheeded else result
 
     async def card(self, name: str) -> ModelCard:
@@ -106,60 +99,13 @@ class OpenAIModel:
         try:
             self._client.api_key = self._endpoint.api_key() or _NO_KEY
             async with asyncio.timeout(_CARD_SECONDS):
-                response = await self._client.get("/models", cast_to=httpx2.Response)
+                response = await self._client.get("/models", cast_to=httpx2.Response, options=self._options)
         except Exception:  # noqa: BLE001  # nothing depends on it, and three packages lie below
             return NO_CARD
-        return read_cards(response.content).get(name, NO_CARD)
+        return read_cards(whole_of(response).body).get(name, NO_CARD)
 
     async def close(self) -> None:
         await self._client.close()
-
-
-class _UnreadableError(Exception):
-    """The body of an answer is too long, or packed as nobody asked for."""
-
-
-class _Http(openai.DefaultAioHttpClient):
-    """Reads every answer itself, so that none is longer than `MOST_BYTES`, however well it was packed.
-
-    Its requests are the package's as they are: to merge them with this client's own headers and address, which it has none of,
-    and to parse the address thrice would take a quarter of what a call costs.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._parsed: dict[str, httpx2.URL] = {}  # as many as a route has paths
-
-    def build_request(self, method: str, url: httpx2.URL | str, **options: Any) -> httpx2.Request:
-        """Return a request of what the package gives; it names the headers and the address in full."""
-        parsed = self._parsed.get(str(url))
-        if parsed is None:
-            parsed = self._parsed[str(url)] = httpx2.URL(url)
-        extensions = {"timeout": self.timeout.as_dict()}
-        return httpx2.Request(
-            method, parsed, headers=options.get("headers"), content=options.get("content"), extensions=extensions
-        )
-
-    async def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:  # noqa: ARG002 (never streams)
-        """Return the answer with its body read. Raises _UnreadableError, and what the package raises."""
-        response = await super().send(request, stream=True, **options)
-        try:
-            encoding = response.headers.get("content-encoding", "").lower()
-            if encoding not in _ENCODINGS:
-                raise _UnreadableError(f"the answer is packed with {encoding[:20]}, which was not asked for")
-            length = response.headers.get("content-length", "")
-            if not encoding and length.isascii() and length.isdigit() and int(length) <= MOST_BYTES:
-                await response.aread()  # HTTP ends such a body there: the usual case, and the cheap one
-                return response
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise _UnreadableError(f"the answer is longer than {MOST_BYTES // 1024 // 1024} MiB")
-        finally:
-            await response.aclose()
-        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _OF_THE_WAY]
-        return httpx2.Response(response.status_code, headers=headers, content=bytes(body), request=request)
 
 
 class _Client(openai.AsyncOpenAI):

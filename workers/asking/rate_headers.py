@@ -11,6 +11,7 @@ to 06), `ratelimit: limit=100, remaining=50, reset=5` (07), `ratelimit: "name";r
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from workers.allowance import UNTOLD, Allowance, Allowances
 
@@ -21,29 +22,43 @@ _FIELD = re.compile(r"\b(limit|remaining|reset|[qrtw])\s*=\s*(\d{1,15}(?:\.\d{1,
 _EPOCH_SECONDS, _EPOCH_MILLISECONDS = 1e9, 1e11  # a number beyond is a moment, not a duration
 _MOST = 1e15
 
-# {} is limit, remaining or reset; the window's seconds where the name tells it. First come, first believed.
-_REQUESTS: tuple[tuple[str, float | None], ...] = (
-    ("x-ratelimit-{}-requests-minute", 60.0),
-    ("x-ratelimit-{}-requests", None),
-    ("anthropic-ratelimit-requests-{}", None),
-    ("x-ratelimit-{}-requests-day", 86_400.0),
-    ("x-ratelimit-{}", None),
-    ("ratelimit-{}", None),
+
+class _Family(NamedTuple):
+    """Headers that tell of one limit; the window's seconds where their names tell it."""
+
+    limit: str
+    remaining: str
+    reset: str
+    window: float | None
+
+
+def _family(name: str, window: float | None = None) -> _Family:
+    return _Family(name.format("limit"), name.format("remaining"), name.format("reset"), window)
+
+
+# First come, first believed. Their names are made once: most calls look all of them up.
+_REQUESTS = (
+    _family("x-ratelimit-{}-requests-minute", 60.0),
+    _family("x-ratelimit-{}-requests"),
+    _family("anthropic-ratelimit-requests-{}"),
+    _family("x-ratelimit-{}-requests-day", 86_400.0),
+    _family("x-ratelimit-{}"),
+    _family("ratelimit-{}"),
 )
-_TOKENS: tuple[tuple[str, float | None], ...] = (
-    ("x-ratelimit-{}-tokens-minute", 60.0),
-    ("x-ratelimit-{}-tokens", None),
-    ("anthropic-ratelimit-tokens-{}", None),
-    ("anthropic-ratelimit-input-tokens-{}", None),
-    ("x-ratelimitbysize-{}-minute", 60.0),
-    ("ratelimitbysize-{}", None),
-    ("x-ratelimit-{}-tokens-day", 86_400.0),
+_TOKENS = (
+    _family("x-ratelimit-{}-tokens-minute", 60.0),
+    _family("x-ratelimit-{}-tokens"),
+    _family("anthropic-ratelimit-tokens-{}"),
+    _family("anthropic-ratelimit-input-tokens-{}"),
+    _family("x-ratelimitbysize-{}-minute", 60.0),
+    _family("ratelimitbysize-{}"),
+    _family("x-ratelimit-{}-tokens-day", 86_400.0),
 )
-_PROJECT_TOKENS: tuple[tuple[str, float | None], ...] = (("x-ratelimit-{}-project-tokens", None),)
+_PROJECT_TOKENS = (_family("x-ratelimit-{}-project-tokens"),)
 
 
 def read_allowances(headers: Mapping[str, str], now: float) -> Allowances:
-    """Return what the headers tell. `headers` knows its names in lower case; `now` is seconds since the epoch."""
+    """Return what the headers tell. `headers` finds names in lower case; `now` is seconds since the epoch."""
     requests = _first(headers, _REQUESTS, now) or _draft(headers) or Allowance()
     tokens = _first(headers, _TOKENS, now) or Allowance()
     project = _first(headers, _PROJECT_TOKENS, now)
@@ -70,17 +85,16 @@ def reset_seconds(value: str | None, now: float) -> float | None:
         return None
 
 
-def _first(headers: Mapping[str, str], names: tuple[tuple[str, float | None], ...], now: float) -> Allowance | None:
-    for name, window in names:
-        limit = _number(headers.get(name.format("limit")))
-        remaining = _number(headers.get(name.format("remaining")))
+def _first(headers: Mapping[str, str], families: tuple[_Family, ...], now: float) -> Allowance | None:
+    for family in families:
+        told, remaining = headers.get(family.limit), _number(headers.get(family.remaining))
+        limit = _number(told)
         if not limit:  # Azure says 0 or -1 for a limit it does not tell; what remains of it then means nothing
-            if remaining is None or headers.get(name.format("limit")) is not None:
+            if remaining is None or told is not None:
                 continue
             limit = None
-        reset = reset_seconds(headers.get(name.format("reset")), now)
-        told = window or _window(headers.get("ratelimit-policy"))
-        return Allowance(limit, remaining, reset, told)
+        reset = reset_seconds(headers.get(family.reset), now)
+        return Allowance(limit, remaining, reset, family.window or _window(headers.get("ratelimit-policy")))
     return None
 
 

@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from urllib.request import getproxies
 
 from schemas.verdict import SignalKind
 from workers.asking.capabilities import Capability
@@ -11,6 +12,7 @@ from workers.asking.degrade import FORMAT
 from workers.asking.model_card import NO_CARD, ModelCard
 from workers.asking.openai_model import Endpoint, OpenAIModel
 from workers.asking.prompt import Dialect
+from workers.asking.proxies import proxy_for
 from workers.asking.route import Wishes
 from workers.batching.room import Room
 from workers.limiting.account import Account
@@ -43,6 +45,7 @@ def openai_model(model: ModelSettings) -> OpenAIModel:
             project=model.project,
             timeout_seconds=model.timeout_seconds,
             connections=2 * model.concurrency,
+            proxy=proxy_for(model.base_url, getproxies()),
             unheeded=frozenset(_switched(model, "off")),
         )
     )
