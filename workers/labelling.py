@@ -11,6 +11,7 @@ from typing import assert_never
 from schemas.verdict import Refusal, Rejected
 from workers.asking.model import Answer, Barred, Broken, Fault, Question, Refused, TooBig, TryAgain
 from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_reading, halves
+from workers.batching.feeder import Feeder
 from workers.batching.tokens import Call
 from workers.batching.window import Batch
 from workers.calls import Permit
@@ -23,6 +24,8 @@ from workers.line import Entry, Kept, Line, Part
 from workers.routing import AnsweredBy
 from workers.settling import Settling
 from workers.watch import Watch
+
+_TURNS = 3  # of the event loop, until a call that may start is on its way
 
 
 class Labelling:
@@ -39,13 +42,14 @@ class Labelling:
         `permit` is leave for its first call.
         """
         given: Permit | None = permit
+        slot = _Slot(line.feeder)
         try:
             parts = self._parts(line, batch)
             while parts:
                 if given is not None and line.gate.why is not None:
                     given.unused()
                     given = None
-                await _past_gate(line)
+                await _past_gate(line, slot)
                 part = line.recalled(self._settling.still_owed(parts.pop()))
                 if not part.entries:
                     continue
@@ -72,13 +76,14 @@ class Labelling:
                 self._watch.call(line.task.name, asked)
                 _learn_size(line, question, result, asked.seconds)
                 if isinstance(result, Answer):
+                    await slot.pass_on()
                     parts += self._judge(line, part, pair, question.refs, result)
                 else:
                     parts += await self._endure(line, part, result)
         finally:
             if given is not None:
                 given.unused()
-            line.feeder.slot_freed()
+            slot.free()
             self._watch.batch_ended()
 
     def _parts(self, line: Line, batch: Batch[Entry]) -> list[Part]:
@@ -181,15 +186,36 @@ def _learn_size(line: Line, question: Question, result: Answer | Fault, seconds:
     line.feeder.resize(line.sizing.limits())
 
 
-async def _past_gate(line: Line) -> None:
+async def _past_gate(line: Line, slot: "_Slot") -> None:
     """Wait while the gate is closed, without a slot: another task that shares the model may be free to ask."""
-    if line.gate.opened.is_set():
-        return
-    line.feeder.slot_freed()
-    try:
+    if not line.gate.opened.is_set():
+        slot.free()
         await line.gate.opened.wait()
-    finally:
-        line.feeder.slot_taken_back()
+    slot.take()
+
+
+class _Slot:
+    """The slot of one batch: held while it asks. Who reads an answer needs none."""
+
+    def __init__(self, feeder: Feeder[Entry]) -> None:
+        self._feeder = feeder
+        self._held = True
+
+    def free(self) -> None:
+        if self._held:
+            self._held = False
+            self._feeder.slot_freed()
+
+    def take(self) -> None:
+        if not self._held:
+            self._held = True
+            self._feeder.slot_taken_back()
+
+    async def pass_on(self) -> None:
+        """Free the slot, and let the call that takes it be on its way: the model should not wait for an answer to be read."""
+        self.free()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
 
 def _sings(canary: Canary, reading: Reading) -> bool:

@@ -192,10 +192,11 @@ def figures(stage: Stage, seen: Observed, source: str) -> Result:
     regime, trace, stats = stage.regime, seen.trace, seen.stats
     times = [event.timestamp_ms / 1000 for event in seen.events]
     window = steady(times, regime.skip, regime.window_seconds)
-    verdict = judge(topics.inputs(source, regime.messages), seen.events, {})
-    complete = regime.drains or verdict.lost.count == 0
+    origins = {origin_of(event) for event in seen.events}
+    sent = topics.inputs(source, regime.messages)
+    complete = regime.drains or len(origins) >= regime.messages
+    verdict = judge(sent if complete else [one for one in sent if (one.partition, one.offset) in origins], seen.events, {})
     best = best_per_second(stage, source)
-    distinct = len({origin_of(event) for event in seen.events})
     return {
         "why": trace.why,
         "killed_at": trace.killed_at,
@@ -214,7 +215,7 @@ def figures(stage: Stage, seen: Observed, source: str) -> Result:
         "calls": stats["calls"],
         "items_per_call": stats["items"] / max(1, stats["calls"] - stats["limited"]),
         "limited_share": stats["limited"] / max(1, stats["calls"]),
-        "tokens_per_message": stats["tokens"] / max(1, distinct),
+        "tokens_per_message": stats["tokens"] / max(1, len(origins)),
         "model_cpu_seconds": stats["cpu_seconds"],
         "latency_p50": quantile(seen.latencies, 0.5) if seen.latencies else None,
         "latency_p99": quantile(seen.latencies, 0.99) if seen.latencies else None,

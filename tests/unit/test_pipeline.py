@@ -573,6 +573,24 @@ async def test_a_task_that_stands_still_keeps_no_slot_from_another():
         await until(lambda: sum(dict(e.headers)["nt_topic"] == b"other" for e in house.events("labelled")) == 40)
 
 
+async def test_the_next_call_goes_before_an_answer_is_read():
+    """With one call at once: when a batch has been asked about, the one before it has no verdict yet."""
+    done_before = []
+
+    class Noting(ScriptedModel):
+        async def ask(self, call):
+            done_before.append(house.done())
+            return await super().ask(call)
+
+    house = House(Noting(labels), **{"model.concurrency": 1, "batching.max_items": 4, "guard.share": 0})
+    house.send(*(f"where is order {1000 + i}" for i in range(40)))
+    async with house.working():
+        await house.settled(40)
+    calls = done_before[-8:]
+    assert [after - before for before, after in zip(calls, calls[1:], strict=False)] == [4] * 7
+    assert calls[-1] <= 40 - 4 - 4, "the batch before the last was read before the last one was asked"
+
+
 async def test_a_prompt_that_leaves_no_room_for_messages_is_refused():
     """A bound that could only ever hold one message a call is a mistake, said at start with what to do."""
     house = House(ScriptedModel(labels), **{"batching.max_tokens": 256, "batching.max_items": 16})
