@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import orjson
@@ -587,7 +588,7 @@ async def test_the_next_call_goes_before_an_answer_is_read():
     async with house.working():
         await house.settled(40)
     calls = done_before[-8:]
-    assert [after - before for before, after in zip(calls, calls[1:], strict=False)] == [4] * 7
+    assert [after - before for before, after in pairwise(calls)] == [4] * 7
     assert calls[-1] <= 40 - 4 - 4, "the batch before the last was read before the last one was asked"
 
 
