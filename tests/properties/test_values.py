@@ -84,6 +84,12 @@ def test_a_part_of_a_number_does_not_stand_in_it(number, more):
     assert stands_in(f"x {number}/{more} y", number)
 
 
+@given(st.text("a1Z., -/\t\n\x1c", max_size=12), st.text("a1z., -", max_size=3))
+def test_characters_beyond_ascii_elsewhere_change_nothing(text, written):
+    """A plain text is compared on a shorter way; one further word takes the longer one, to the same answer."""
+    assert stands_in(text, written) == stands_in(f"{text} \u00e9", written)
+
+
 @given(ANY, ANY)
 def test_grounding_any_two_texts_gives_an_answer(text, written):
     """No pair of texts makes the comparison fail, and what stands in a text is a part of it after folding."""

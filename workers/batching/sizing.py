@@ -14,7 +14,6 @@ decrease).
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import ceil, inf
 from typing import NamedTuple
 
@@ -80,7 +79,7 @@ class Sizing:
 
     def limits(self) -> Limits:
         """Return how large a batch may be now; its tokens are those that the messages add."""
-        return replace(self._most, max_items=self._items(), max_tokens=self._room)
+        return Limits(self._items(), self._room, self._most.linger_seconds)
 
     def answered(self, call: Call, seconds: float, *, steady: bool = True) -> None:
         """Learn from a call that was answered in this time; not `steady`, another number of calls at once is being tried."""

@@ -37,6 +37,7 @@ from workers.judging.checks import Rule, broken_rules, compile_rules
 from workers.judging.reading import Read
 
 _CLAIMED = {band: ClaimedConfidence(band) for band in Band}
+_NOTHING = FieldResult(None)
 _NOT_SCORED = NotScored("the answer has no log-probabilities")
 
 UserCheck = Callable[[dict[str, Any], str], str | None]
@@ -128,7 +129,7 @@ class Judge:
     def _extract(name: str, wanted: ExtractField, case: _Case, reasons: list[Reason]) -> FieldResult:
         text, written = case.text, case.reading.written[name]
         if written is None:
-            return FieldResult(None)
+            return _NOTHING
         value = parse_value(wanted.type, written)
         if wanted.grounded and not stands_in(text, written):
             otherwise = None if value is None else written_for(wanted.type, text, value)
@@ -157,7 +158,7 @@ class Judge:
 
 def _shortened(name: str, most: int, case: _Case, _: list[Reason]) -> FieldResult:
     written = case.reading.written[name]
-    return FieldResult(written[:most] if written else None)
+    return FieldResult(written[:most]) if written else _NOTHING
 
 
 def _below(name: str, signal: Signal | None, thresholds: Thresholds) -> list[Reason]:
