@@ -166,7 +166,8 @@ def write(folder: Path, results: list[Result], left_out: list[dict[str, str]], r
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
     }
     (folder / "bench.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    text = "\n".join(markdown(regime.name, regime.says, results) for regime in regimes)
+    text = "Of one run: only ratios within it mean something.\n\n"
+    text += "\n".join(markdown(regime.name, regime.says, results) for regime in regimes)
     text += "\n### targets\n\n" + "\n".join(f"- {target.sentence}" for target in targets) + "\n"
     text += "".join(f"- not run: {ROSTER[each['peer']].title} in {each['regime']}: {each['why']}\n" for each in left_out)
     (folder / "bench.md").write_text(text, encoding="utf-8")
