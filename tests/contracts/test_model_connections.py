@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import trustme
@@ -242,3 +242,18 @@ async def test_a_closed_client_calls_nobody():
             await model.close()
             assert isinstance(await model.ask(question_of()), TryAgain)
         assert server.requests == []
+
+
+async def test_no_cookie_is_kept():
+    """What an endpoint sets with one answer is not sent with the next call, which may be another account's."""
+
+    async def handle(_request):
+        return web.json_response({}, headers={"set-cookie": "session=secret; Path=/"})
+
+    async with serving(handle) as server:
+        named = replace(server, url=server.url.replace("127.0.0.1", "localhost"))  # of an address no client keeps any
+        async with client(named) as model:
+            for _ in range(2):
+                await model.ask(question_of())
+    assert len(server.requests) == 2
+    assert not any(name.lower() == "cookie" for _, headers, _ in server.requests for name in headers)

@@ -39,7 +39,7 @@ def whole_of(response: httpx2.Response) -> Whole:
 
 
 class WholeClient(httpx2.AsyncClient):
-    """Follows no redirect, and has no time-out of its own: its caller has one for the whole call.
+    """Follows no redirect, keeps no cookie, and has no time-out of its own: its caller has one for the whole call.
 
     `proxy` is the address of the proxy to go through. Whom TLS trusts is what httpx2 says: SSL_CERT_FILE, SSL_CERT_DIR, or the
     authorities of this machine.
@@ -94,7 +94,9 @@ class WholeClient(httpx2.AsyncClient):
             raise RuntimeError("the client is closed")
         if self._session is None:  # made here, because it belongs to the loop that runs
             connector = aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=_IDLE_SECONDS, ssl=self._trust)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+            self._session = aiohttp.ClientSession(
+                connector=connector, timeout=aiohttp.ClientTimeout(total=None), cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._session
 
 
