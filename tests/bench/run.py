@@ -144,7 +144,7 @@ async def watch(subject: Subject, eyes: Eyes, regime: Regime, most_seconds: floa
             _change(subject, trace, changes.pop(0)[1])
             moved_at, looked = time.time(), False
         elif (why := _over(trace, subject, regime, most_seconds, now - moved_at)) is not None:
-            trace.why = why or None
+            trace.why = why or (f"it stood still before the {changes[0][1]}" if changes else None)
             return trace
         elif seen >= regime.messages and now - moved_at > _QUIET_SECONDS and not looked:
             looked = True

@@ -1,19 +1,24 @@
 """The benchmark's arithmetic: what is counted, between when, and what is promised from it."""
 
 import importlib.util
+from dataclasses import replace
 
+import orjson
 import pytest
 
 from tests.bench.__main__ import turns
 from tests.bench.figures import Sample, ceiling, per_cpu_second, quantile, steady
+from tests.bench.harness import Observed, Stage, figures
 from tests.bench.java import HERE, no_java
 from tests.bench.regimes import CPU, LOW, RATE, REGIMES, quick
 from tests.bench.results import COLUMNS, markdown, ratios, table
 from tests.bench.roster import ROSTER
+from tests.bench.run import Trace
 from tests.bench.targets import judged
 from tests.bench.topic import _told, inputs
 from tests.checker import judge
 from topics.jars import read_lock
+from topics.record import Partition, Record
 
 
 def test_the_start_does_not_count():
@@ -141,3 +146,26 @@ def test_a_machine_without_a_jdk_says_so(monkeypatch):
 def test_every_peer_has_its_program(name):
     """A peer that is listed can be started."""
     assert importlib.util.find_spec(f"tests.bench.peers.{name}") is not None
+
+
+@pytest.mark.parametrize(("why", "lost"), [(None, 5), ("not done in its time", None)])
+def test_what_may_still_come_is_not_lost(why, lost, tmp_path):
+    """A run that did not come to rest tells nothing of what it lost; what it doubled it doubled."""
+    regime = replace(REGIMES["kill"], messages=10)
+    stage = Stage("", tmp_path, regime, "in")
+    events = [_event(number, place) for place, number in enumerate((0, 1, 2, 3, 4, 4))]
+    stats = {"items": 10, "distinct_texts": 0, "calls": 1, "limited": 0, "tokens": 1, "cpu_seconds": 0.0}
+    found = figures(stage, Observed(Trace(why=why), events, stats, []), "in")
+    assert (found["lost"], found["doubled"]) == (lost, 1)
+
+
+def _event(number, place):
+    source = {"topic": "in", "partition": number % 6, "offset": number // 6}
+    headers = (
+        ("ce_id", b"id-%d" % place),
+        ("nt_topic", b"in"),
+        ("nt_partition", b"%d" % source["partition"]),
+        ("nt_offset", b"%d" % source["offset"]),
+    )
+    body = orjson.dumps({"id": str(place), "message": {"id": str(number)}, "source": source})
+    return Record(Partition("out", 0), place, b"%d" % number, body, headers, place * 1000)
