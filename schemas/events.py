@@ -38,9 +38,9 @@ class EventKind(StrEnum):
 
 
 class EventIds:
-    """The ids of the events of one input partition: UUIDv5 (RFC 9562), the same whenever an event is made.
+    """The ids of the events of one input partition: UUIDv5 (RFC 9562).
 
-    So sinks can upsert. `stream` names the cluster and the stream's epoch, a number to raise when a topic is made anew.
+    `stream` names the cluster and the stream's epoch, a number to raise when a topic is made anew.
     """
 
     def __init__(self, stream: str, topic: str, partition: int) -> None:
@@ -48,6 +48,7 @@ class EventIds:
         self._digest = hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False)
 
     def of(self, offset: int, kind: EventKind) -> str:
+        """Return the id of one input record's event: the same whenever it is made, so that sinks can upsert."""
         # As `uuid.uuid5` does, at a fraction of its cost: once per message it shows.
         digest = self._digest.copy()
         digest.update(b"%d%b" % (offset, _KIND_BYTES[kind]))
@@ -57,11 +58,6 @@ class EventIds:
 
 _KIND_BYTES = {kind: f"/{kind}/{VERSION}".encode() for kind in EventKind}
 _VARIANT = {digit: "89ab"[value % 4] for value, digit in enumerate("0123456789abcdef")}
-
-
-def event_id(stream: str, topic: str, partition: int, offset: int, kind: EventKind) -> str:
-    """Return the id of one input record's event (`EventIds`)."""
-    return EventIds(stream, topic, partition).of(offset, kind)
 
 
 class SourceRef(Frozen):

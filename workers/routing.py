@@ -78,7 +78,7 @@ class _Origin(NamedTuple):
 
 
 class Router:
-    """Makes the events of one task. `stream` names the cluster and the stream's epoch (`schemas.events.event_id`).
+    """Makes the events of one task. `stream` names the cluster and the stream's epoch (`schemas.events.EventIds`).
 
     With `marks` it tells probes from messages, and passes a probe's id on with its event.
     """

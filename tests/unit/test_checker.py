@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from schemas.events import EventKind, event_id
+from schemas.events import EventIds, EventKind
 from tests.checker import Evidence, Promise, digest, judge
 from tests.log_truth import Fate
 from topics.commit_map import encode
@@ -22,7 +22,7 @@ def source(partition, offset, key=None):
 def event(record, place, *, kind=EventKind.LABELLED, out=OUT):
     origin = record.partition
     headers = (
-        ("ce_id", event_id("s", origin.topic, origin.number, record.offset, kind).encode()),
+        ("ce_id", EventIds("s", origin.topic, origin.number).of(record.offset, kind).encode()),
         ("ce_type", kind.event_type.encode()),
         ("nt_topic", origin.topic.encode()),
         ("nt_partition", b"%d" % origin.number),
