@@ -6,6 +6,7 @@ that went on forgetting would believe the next noise whole.
 """
 
 from collections.abc import Callable, Sequence
+from math import sqrt
 from operator import mul
 
 _times: Callable[[float, float], float] = mul
@@ -30,12 +31,14 @@ class LeastSquares:
         """Correct the coefficients by one observation."""
         pulled = [sum(map(_times, row, terms)) for row in self._covariance]
         certainty = 1.0 + sum(map(_times, terms, pulled))
-        corrections = [pull / certainty for pull in pulled]
-        error = seen - self.predict(terms)
-        self.coefficients = [known + gain * error for known, gain in zip(self.coefficients, corrections, strict=True)]
-        uncertain = sum(row[place] for place, row in enumerate(self._covariance)) - sum(map(_times, pulled, corrections))
+        gain = (seen - self.predict(terms)) / certainty
+        self.coefficients = [known + pull * gain for known, pull in zip(self.coefficients, pulled, strict=True)]
+        # What is taken off is symmetric to the last bit: forgetting would let the least difference grow without bounds.
+        root = sqrt(certainty)
+        taught = [pull / root for pull in pulled]
+        uncertain = sum(row[place] for place, row in enumerate(self._covariance)) - sum(map(_times, taught, taught))
         grown = 1.0 / self._forgetting if uncertain / self._forgetting <= self._most_uncertain else 1.0
         self._covariance = [
-            [grown * (entry - gain * pull) for entry, pull in zip(row, pulled, strict=True)]
-            for row, gain in zip(self._covariance, corrections, strict=True)
+            [grown * (entry - part * other) for entry, other in zip(row, taught, strict=True)]
+            for row, part in zip(self._covariance, taught, strict=True)
         ]
