@@ -33,9 +33,9 @@ class Steering:
         if wanted.max_tokens is not None and wanted.max_tokens <= line.sizing.static_tokens:
             return f"the prompt alone takes {line.sizing.static_tokens:.0f} tokens: {wanted.max_tokens} leave no room"
         if control.tenants and line.task.source.tenant is None:
-            return "the task has no tenants (source.tenant) to share the model among"
+            return "the task has no tenants (source.tenant) to share the model among: take weights back with NAME=off"
         if control.tenants and line.task.separate_tenants:
-            return "the task keeps its tenants apart: they take turns by calls, not by shares"
+            return "the task keeps its tenants apart, so they take turns by calls: take weights back with NAME=off"
         return None
 
     def apply(self, board: Board) -> None:

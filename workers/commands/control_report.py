@@ -43,7 +43,7 @@ def answers(came: Progress | None) -> list[tuple[str, str]]:
     """Return a line for each worker that a change concerns."""
     if came is None:
         return []
-    rows = {name: f"runs it since {ms / 1000:.1f} s after" for name, ms in came.running.items()}
+    rows = {name: f"runs it, {ms / 1000:.1f} s after the change" for name, ms in came.running.items()}
     rows |= {name: f"refuses it: {why}" for name, why in came.refused.items()}
     rows |= dict.fromkeys(came.silent, "has not answered")
     return [(printable(name), printable(rows[name])) for name in sorted(rows)]

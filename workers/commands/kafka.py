@@ -134,7 +134,7 @@ def _show(kafka: EmbeddedKafka, data: Path, *, as_json: bool) -> None:
         print_json(_facts(kafka))
     else:
         print(f"Kafka {kafka_version()} serves at {kafka.bootstrap} with its data in {kafka.folder}.")
-        print(f"Use it with       nanotriage run --brokers {kafka.bootstrap}")
+        print(f"Use it with       nanotriage run --task TASK --brokers {kafka.bootstrap}")
         print(f"Stop it with      {_command('down', kafka, data)}")
     sys.stdout.flush()  # whoever reads a pipe waits for this, and in the foreground we stay
 

@@ -137,7 +137,7 @@ def _show(running: Running, data: Path, *, as_json: bool) -> None:
         print_json({"ready": True, **_facts(running)})
     else:
         print(f"{running.model} serves at {running.base_url}; its log is {running.log}.")
-        print(f"Use it with       nanotriage run --model-url {running.base_url} --model {running.model}")
+        print(f"Use it with       nanotriage run --task TASK --model-url {running.base_url} --model {running.model}")
         print(f"Stop it with      {_command('down', data)}")
     sys.stdout.flush()  # whoever reads a pipe waits for this, and in the foreground we stay
 

@@ -61,12 +61,13 @@ def calibration_tables(made: Calibration, seen: Evidence, fitting: Fitting = Fit
     heads = ("LABEL", "PROMISED", "THRESHOLD", "EXAMPLES", "ACCEPTED", "WRONG", "ERROR AT MOST")
     error, score = calibration_error(fresh), brier(fresh)
     quality = [] if error is None else [["calibration error (ECE)", f"{error:.4f}"], ["Brier score", f"{score:.4f}"]]
-    return [
+    tables: list[Table] = [
         ("Feasibility", ("WHAT", "VALUE"), feasible),
         ("Thresholds", heads, rows),
         unknown_table(made, seen),
         ("Probabilities, on examples their map never saw", ("WHAT", "VALUE"), quality),
     ]
+    return [table for table in tables if table[2]]
 
 
 def advice(made: Calibration) -> list[str]:

@@ -50,7 +50,7 @@ async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None])
     ids = _fill(cluster, wanted)
     reader = _Reader(cluster, sorted(wanted.loaded.task.routes.topics()))
     worker = Worker(
-        wanted.settings,
+        _alone(wanted.settings),
         [loaded],
         cluster.log(),
         MeteredModel(wanted.model, meter),
@@ -77,11 +77,20 @@ def _unaudited(loaded: LoadedTask) -> LoadedTask:
     return replace(loaded, task=loaded.task.model_copy(update={"routes": routes}))
 
 
+def _alone(settings: Settings) -> Settings:
+    """Return the settings without topics that only a fleet has: nobody steers a dry run or counts its commits."""
+    controls = settings.controls.model_copy(update={"topic": None})
+    delivery = settings.delivery.model_copy(update={"summary_topic": None})
+    return settings.model_copy(update={"controls": controls, "delivery": delivery})
+
+
 def _fill(cluster: MemoryCluster, wanted: DryRun) -> Mapping[Origin, str | None]:
     task = wanted.loaded.task
     cluster.create(task.source.topic, _PARTITIONS)
     for topic in task.routes.topics():
         cluster.create(topic, 1)
+    if task.context is not None:
+        cluster.create(task.context.topic, _PARTITIONS)  # empty: nothing was said before a message of a sample
     ids = {}
     for each in wanted.inputs:
         record = cluster.produce(task.source.topic, each.key, each.value, timestamp_ms=cluster.now_ms())

@@ -102,7 +102,12 @@ async def require_topics(log: Log, tasks: Sequence[Task], settings: Settings) ->
         context = [] if task.context is None else [task.context.topic]
         for topic in [task.source.topic, *sorted(task.routes.topics()), *task.routes.audits().values(), *context]:
             if not await log.partitions(topic):
-                raise LogRefused(f"topic {topic} of task {task.name} does not exist: create it with `nanotriage topics apply`")
+                raise LogRefused(_missing(topic, task))
+
+
+def _missing(topic: str, task: Task) -> str:
+    source = " (--create-source if nobody else makes it)" if topic == task.source.topic else ""
+    return f"topic {topic} of task {task.name} does not exist: create it with `nanotriage topics apply --task ...`{source}"
 
 
 def stream_name(cluster_id: str, settings: Settings) -> str:

@@ -74,7 +74,7 @@ async def test_what_is_calibrated_is_then_accepted():
     assert (made.groups["*"].accepted, made.groups["*"].wrong) == (400, 8)
     assert calibration_json(made, seen)["coverage"] == pytest.approx(2 / 3, abs=1e-3)
     assert calibration_json(made, seen)["least_escalated"] == pytest.approx(0.13 / 0.95, abs=1e-3)
-    assert [title for title, _, rows in calibration_tables(made, seen) if rows][:2] == ["Feasibility", "Thresholds"]
+    assert [title for title, *_ in calibration_tables(made, seen)][:2] == ["Feasibility", "Thresholds"]
     assert advice(made) == []
 
     after, _, _ = await run(loaded, made)

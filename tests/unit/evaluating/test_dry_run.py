@@ -1,7 +1,10 @@
 """The dry run: the worker's own way from record to event, over the log in memory, with a scripted model."""
 
+from dataclasses import replace
+
 import pytest
 
+from schemas.context import ContextRule
 from schemas.events import EventKind
 from tests.fakes.scripted_model import ScriptedModel
 from workers.asking.model import Barred, TryAgain
@@ -34,6 +37,15 @@ async def test_every_input_has_one_outcome():
     assert seen[-1] <= len(INPUTS)
     assert seen == sorted(seen)
     assert (meter.calls["answer"], meter.tokens["input"]) == (meter.models["scripted"], 100 * meter.calls["answer"])
+
+
+async def test_what_only_a_fleet_has_does_not_keep_a_task_from_being_measured():
+    """Settings with topics for controls and summaries, and a task with conversations: every input still has its outcome."""
+    fleet = load_settings({**FLAGS, "controls.topic": "controls", "delivery.summary_topic": "summaries"})
+    talking = LOADED.task.model_copy(update={"context": ContextRule(topic="conversations")})
+    dry = replace(wanted(ScriptedModel()), settings=fleet, loaded=replace(LOADED, task=talking))
+    outcomes = await dry_run(dry, Meter(), lambda _done: None)
+    assert sorted(one.message_id or "" for one in outcomes) == sorted(each.message_id or "" for each in INPUTS)
 
 
 async def test_a_model_that_bars_us_ends_the_run_with_its_sentence():
