@@ -24,6 +24,7 @@ class Lazy(NamedTuple):
 COMMANDS: dict[str, Lazy] = {
     "demo": Lazy("workers.commands.demo:demo", "Triage real messages here and now, with a broker and a model."),
     "run": Lazy("workers.commands.run:run", "Run the worker until it is told to stop."),
+    "label": Lazy("workers.commands.label:label", "Label a file of messages, without Kafka."),
     "eval": Lazy("workers.commands.evaluate:evaluate", "Measure a task against labelled messages."),
     "bench": Lazy("workers.commands.bench:bench", "Measure what a model's endpoint can do, and what to set."),
     "discover": Lazy("workers.commands.discover:discover", "List what escalated messages have in common, as new labels."),

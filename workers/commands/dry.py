@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from schemas.calibration import Calibration
 from workers.evaluating.comparing import Rights
 from workers.evaluating.dry_run import DryRun, dry_run
-from workers.evaluating.inputs import load_inputs
+from workers.evaluating.inputs import Input, load_inputs
 from workers.evaluating.metered import Meter
 from workers.evaluating.outcome import Outcome
 from workers.exits import UserError
@@ -59,10 +59,14 @@ class Ran:
 
 def run_dry(loaded: LoadedTask, files: Files, wish: Wish, calibration: Calibration | None = None) -> Ran:
     """Label the sample with the worker's own stages. Gold labels are not opened. Raises UserError."""
+    return run_inputs(loaded, load_inputs(files.sample, loaded.task.source, wish.limit), wish, calibration)
+
+
+def run_inputs(loaded: LoadedTask, inputs: Sequence[Input], wish: Wish, calibration: Calibration | None) -> Ran:
+    """Label these inputs with the worker's own stages. Raises UserError."""
     flags = wish.flags
     if wish.local and any(flags.get(name) for name in ("model.base_url", "model.name", "model.api_key_file")):
         raise UserError("--local brings its own model: leave out --model-url, --model and --api-key-file, or --local")
-    inputs = load_inputs(files.sample, loaded.task.source, wish.limit)
     with ExitStack() as stack:
         if wish.local:
             flags = flags | stack.enter_context(_local_model(str(loaded.path)))
