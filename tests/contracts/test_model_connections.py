@@ -6,12 +6,13 @@ import contextlib
 import ssl
 from dataclasses import dataclass, field, replace
 
+import orjson
 import pytest
 import trustme
 from aiohttp import web
 from pydantic import SecretStr
 
-from tests.contracts.model_endpoint import client, endpoint, question_of, serving
+from tests.contracts.model_endpoint import client, endpoint, question_of, serving, well
 from tests.helpers import until
 from workers.asking.model import Answer, TryAgain, Unclear
 from workers.asking.openai_model import OpenAIModel
@@ -233,6 +234,23 @@ async def test_a_length_that_is_not_the_bodys_bounds_it_all_the_same():
         await model.close()
     assert isinstance(found, TryAgain)
     assert "no answer within" not in found.why
+
+
+async def test_headers_that_are_no_text_reach_neither_event_nor_log_as_they_are():
+    """HTTP lets a header hold any bytes; an event and a log are UTF-8."""
+    body = orjson.dumps(await well(question_of()))
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(body)
+    found = []
+    for header in (b"x-request-id: no-\xff-text", b"content-encoding: \xff"):
+        async with answering(head + header + b"\r\n\r\n" + body) as port:
+            model = OpenAIModel(endpoint(f"http://127.0.0.1:{port}/v1"))
+            found.append(await model.ask(question_of()))
+            await model.close()
+    answer, fault = found
+    assert isinstance(answer, Answer)
+    assert answer.request_id.encode() == b"no-?-text"
+    assert isinstance(fault, TryAgain)
+    assert fault.why.isascii()
 
 
 async def test_a_closed_client_calls_nobody():

@@ -210,7 +210,9 @@ def _bytes_of(token: Mapping[str, Any]) -> bytes:
 
 
 def _line(value: Any, most: int) -> str:
-    return " ".join(str(value).split())[:most] if isinstance(value, str | int) else ""
+    """Return a short line of valid Unicode: a header may hold any bytes, and what is none of it comes as half a surrogate."""
+    line = " ".join(str(value).split())[:most] if isinstance(value, str | int) else ""
+    return line if line.isascii() else line.encode("utf-8", "replace").decode()
 
 
 def _number(value: str | None) -> float | None:

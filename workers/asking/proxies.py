@@ -12,13 +12,27 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def proxy_for(url: str, told: Mapping[str, str]) -> str | None:
-    """Return the address of the proxy, None to go without. `told` is what `urllib.request.getproxies` returns."""
+    """Return the address of the proxy, None to go without. `told` is what `urllib.request.getproxies` returns.
+
+    Raises ValueError for an address that is none of an HTTP proxy, without a word of it: it may hold a password.
+    """
     address = urlsplit(url)
     proxy = told.get(address.scheme) or told.get("all")
     entries = [entry.strip().lower() for entry in told.get("no", "").split(",")]
     if not proxy or any(_spared(entry, address) for entry in entries):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not _speaks_http(proxy):
+        raise ValueError("should be that of an HTTP proxy: http://HOST:PORT, with what is special in a password as %XX")
+    return proxy
+
+
+def _speaks_http(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _spared(entry: str, address: SplitResult) -> bool:

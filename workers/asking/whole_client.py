@@ -104,7 +104,7 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
     headers = response.headers
     encoding = headers.get("Content-Encoding", "").lower()
     if encoding not in _ENCODINGS:
-        raise UnreadableError(f"the answer is packed with {encoding[:20]}, which was not asked for")
+        raise UnreadableError(f"the answer is packed with {encoding[:20]!a}, which was not asked for")
     length = headers.get("Content-Length", "")
     told = length.isascii() and length.isdigit() and "Transfer-Encoding" not in headers
     if told and not encoding and int(length) <= MOST_BYTES:

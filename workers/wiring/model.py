@@ -27,10 +27,14 @@ from workers.profiles import profile_of
 from workers.secrets import model_api_key
 from workers.setting_model import ModelSettings, Switch
 from workers.setting_sections import Settings
+from workers.settings import SettingsRefused
 
 
 def openai_model(model: ModelSettings) -> OpenAIModel:
-    """Return the model behind the settings' endpoint. Raises SettingsRefused for a key file that cannot be read."""
+    """Return the model behind the settings' endpoint.
+
+    Raises SettingsRefused for a key file that cannot be read, and for a proxy that cannot be one.
+    """
     model_api_key(model)  # a refused key file is said at start, not at the first call
 
     def key() -> str:
@@ -45,10 +49,17 @@ def openai_model(model: ModelSettings) -> OpenAIModel:
             project=model.project,
             timeout_seconds=model.timeout_seconds,
             connections=2 * model.concurrency,
-            proxy=proxy_for(model.base_url, getproxies()),
+            proxy=_proxy(model.base_url),
             unheeded=frozenset(_switched(model, "off")),
         )
     )
+
+
+def _proxy(url: str) -> str | None:
+    try:
+        return proxy_for(url, getproxies())
+    except ValueError as error:
+        raise SettingsRefused(f"the proxy for {url} (variable https_proxy, http_proxy or all_proxy) {error}") from None
 
 
 def dialect_of(model: ModelSettings) -> Dialect:

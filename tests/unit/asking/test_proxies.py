@@ -4,8 +4,12 @@ from urllib.request import getproxies
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from workers.asking.proxies import proxy_for
+from workers.setting_model import ModelSettings
+from workers.settings import SettingsRefused
+from workers.wiring.model import openai_model
 
 URLS = [
     "http://a.b/v1",
@@ -71,3 +75,25 @@ def test_the_proxy_is_the_one_that_httpx2_takes(monkeypatch, spared):
 def test_the_scheme_chooses(told, proxy):
     """Its own proxy before the one for all; a port that is not written is the scheme's."""
     assert proxy_for("http://a.b/v1", told) == proxy
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://user:pass-word@a:1",
+        "http://user:pass#word@a:1",
+        "http://user:pass/word@a:1",
+        "http://a:b",
+        "http://",
+        "http://[a",
+    ],
+)
+def test_what_is_no_http_proxy_is_refused_at_start(monkeypatch, proxy):
+    """Taken for one it would fail each call, or be passed by; the sentence names the variables, and no password."""
+    for name in NAMES:
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("all_proxy", proxy)
+    with pytest.raises(SettingsRefused, match="all_proxy") as refused:
+        openai_model(ModelSettings(base_url="http://a.b/v1", name="nano", api_key=SecretStr("given-key")))
+    assert "pass" not in str(refused.value).replace("a password", "")
