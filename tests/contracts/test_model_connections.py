@@ -153,6 +153,25 @@ async def test_no_fault_tells_the_password_of_a_proxy(scheme, raw):
     assert "pass-word" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("proxied", "raw", "status"),
+    [
+        (True, b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", "HTTP 407"),
+        (False, b"whatever\r\n\r\n", None),
+        (False, b"HTTP/1.1 200 OK\r\nx-long: " + b"x" * 10_000 + b"\r\n\r\n", None),
+    ],
+)
+async def test_a_fault_tells_a_status_only_when_somebody_answered_with_it(proxied, raw, status):
+    """What cannot be read as HTTP is no bad request of ours."""
+    async with answering(raw) as port:
+        url, proxy = (f"http://127.0.0.1:{port}{path}" for path in ("/v1", ""))
+        model = OpenAIModel(endpoint("https://127.0.0.1:1/v1", proxy=proxy) if proxied else endpoint(url))
+        found = await model.ask(question_of())
+        await model.close()
+    assert isinstance(found, TryAgain)
+    assert status in found.why if status else "HTTP 4" not in found.why
+
+
 async def test_tls_trusts_whom_the_environment_names_and_nobody_else(monkeypatch, tls):
     """A server that cannot prove itself is told nothing."""
     context, authority = tls

@@ -75,8 +75,10 @@ class WholeClient(httpx2.AsyncClient):
                 proxy=self._through,
             ) as response:
                 whole = Whole(response.status, response.headers, await _body(response))
-        except aiohttp.ClientResponseError as error:  # its own text has the address, and that of a proxy may have a password
-            raise httpx2.NetworkError(f"{error.message} (HTTP {error.status})", request=request) from None
+        except aiohttp.ClientHttpProxyError as error:  # its own text has the proxy's address, which may have a password
+            raise httpx2.NetworkError(f"the proxy says HTTP {error.status} {error.message}", request=request) from None
+        except aiohttp.ClientResponseError as error:  # so has this; its status is made up: what came could not be read
+            raise httpx2.NetworkError(error.message, request=request) from None
         except aiohttp.ClientError as error:
             raise httpx2.NetworkError(str(error), request=request) from error
         stream = httpx2.ByteStream(whole.body)
