@@ -234,6 +234,33 @@ async def test_a_connection_that_ends_under_a_call_is_a_fault_and_the_next_call_
         assert isinstance(await model.ask(question_of()), Answer)
 
 
+async def test_an_answer_that_nobody_asked_for_is_nobodys():
+    """Some servers send a 408 over an idle connection; the next call takes it neither for its own answer, nor its successor's."""
+    good = orjson.dumps(await well(question_of()))
+    connections = []
+
+    async def serve(reader, writer):
+        connections.append(writer)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                await reader.readexactly(int(length.split(b":")[1]))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(good) + good)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        model = OpenAIModel(endpoint(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", connections=1))
+        for number in range(1, 4):
+            assert isinstance(await model.ask(question_of()), Answer)
+            assert len(connections) == number
+            connections[-1].write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 2\r\n\r\n{}")
+            for _ in range(10):  # turns of the loop that both ends share: it is there at once, and is read in the next one
+                await asyncio.sleep(0)
+        await model.close()
+
+
 async def test_a_length_that_is_not_the_bodys_bounds_it_all_the_same():
     """A body in chunks ends where its chunks end, whatever length was told beside them."""
 
