@@ -14,8 +14,10 @@ from aiokafka.protocol.types import CompactArray, CompactString, Int16, Int32, S
 METADATA_VERSION = "metadata.version"
 
 _RELEASES = {1: "3.0", 2: "3.1", 3: "3.2", 4: "3.3", 8: "3.4", 9: "3.5", 12: "3.6", 15: "3.7"}
-_RELEASES |= {20: "3.8", 21: "3.9", 22: "4.0", 26: "4.1", 28: "4.2", 30: "4.3"}
+_RELEASES |= {20: "3.8", 21: "3.9", 22: "4.0", 26: "4.1", 28: "4.2", 30: "4.3", 31: "4.4", 34: "4.5"}
 """The first metadata.version of each release of Apache Kafka (MetadataVersion.java)."""
+
+_HIDING = range(30, 34)  # 4.3.0 to 4.4.0, the newest there is
 
 _FINALIZED = 2  # the tag of the finalized features
 _FEATURES = CompactArray(("name", CompactString("utf-8")), ("most", Int16), ("least", Int16), ("tags", TaggedFields))
@@ -63,3 +65,13 @@ def release_of(level: int) -> str:
     """Return the release of Apache Kafka that a metadata.version is of, such as `4.1`; no broker tells its own version."""
     newest = max((first for first in _RELEASES if first <= level), default=min(_RELEASES))
     return _RELEASES[newest] + (" or newer" if level > max(_RELEASES) else "")
+
+
+def may_hide_commits(level: int) -> bool:
+    """Tell whether a release of that metadata.version can leave a committed transaction undecided for its readers.
+
+    A coordinator that finds a partition without a leader, as after a crash of all its replicas, takes the partition for
+    deleted, writes no marker and calls the transaction complete (KAFKA-20734). A broker whose cluster has not finalized its
+    own release yet is not recognised.
+    """
+    return level in _HIDING

@@ -44,8 +44,10 @@ class FakeWriter:
 class FakeLog:
     """The part of a log the doctor asks: a cluster with these topics."""
 
-    def __init__(self, topics: dict[str, int], *, down: bool = False, refusal: Exception | None = None) -> None:
-        self.topics, self.down, self.made = topics, down, FakeWriter(refusal)
+    def __init__(
+        self, topics: dict[str, int], *, down: bool = False, refusal: Exception | None = None, level: int = 27
+    ) -> None:
+        self.topics, self.down, self.made, self.level = topics, down, FakeWriter(refusal), level
 
     async def cluster_id(self) -> str:
         if self.down:
@@ -53,7 +55,7 @@ class FakeLog:
         return "abc"
 
     async def metadata_version(self) -> int | None:
-        return 27
+        return self.level
 
     async def partitions(self, topic: str) -> list[Partition]:
         return [Partition(topic, number) for number in range(self.topics.get(topic, 0))]
@@ -79,6 +81,18 @@ async def test_a_healthy_cluster_is_all_ok_and_its_writer_let_go(task) -> None:
     assert {check.verdict for check in checks} == {"ok"}
     assert log.made.discarded
     assert {check.name: check.found for check in checks}["broker release"] == "Kafka 4.1, by metadata.version 27"
+
+
+@pytest.mark.parametrize(
+    ("level", "release", "verdict"), [(29, "4.2", "ok"), (30, "4.3", "warn"), (33, "4.4", "warn"), (34, "4.5", "ok")]
+)
+async def test_releases_that_can_hide_commits_are_warned_of(task, level: int, release: str, verdict: str) -> None:
+    """KAFKA-20734 is in Kafka 4.3.0 to 4.4.0."""
+    checks = await check_broker(FakeLog({}, level=level), Settings(), {"mine.yaml": task})
+    (check,) = (check for check in checks if check.name == "broker release")
+    assert check.verdict == verdict
+    assert check.found.startswith(f"Kafka {release}")
+    assert bool(check.next) == (verdict == "warn")
 
 
 async def test_a_missing_topic_fails_with_the_command_that_makes_it(task) -> None:

@@ -48,8 +48,8 @@ class Guard:
 def lock() -> str:
     """Return the lock of Kafka's jars (see `topics.jars`).
 
-    Made by `python -m topics.jars org.apache.kafka:kafka_2.13:4.3.1 org.slf4j:slf4j-simple:1.7.36`. Kafka 4.4.0 cannot be
-    resolved: it needs kafka-tools-api, which was not published with it.
+    Made by `python -m topics.jars org.apache.kafka:kafka_2.13:4.2.1 org.slf4j:slf4j-simple:1.7.36`. Not a newer one: a crash
+    of Kafka 4.3 or 4.4 can hide a committed transaction for good (`topics.broker_features.may_hide_commits`).
     """
     return files("topics.embedded").joinpath("kafka.lock").read_text(encoding="utf-8")
 

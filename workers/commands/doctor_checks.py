@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from schemas.task import Task
-from topics.broker_features import release_of
+from topics.broker_features import may_hide_commits, release_of
 from topics.errors import LogError
 from topics.log import Log
 from workers.asking.model_card import NO_CARD, ModelCard, read_cards
@@ -100,7 +100,11 @@ async def check_broker(log: Log, settings: Settings, tasks: Mapping[str, Task]) 
 def _check_release(level: int | None) -> Check:
     if level is None:
         return Check("broker release", "ok", "the cluster tells no feature level: Kafka 2.8 or older, or another broker")
-    return Check("broker release", "ok", f"Kafka {release_of(level)}, by metadata.version {level}")
+    found = f"Kafka {release_of(level)}, by metadata.version {level}"
+    if not may_hide_commits(level):
+        return Check("broker release", "ok", found)
+    found += "; when all replicas of a partition crash at once, a committed transaction can stay undecided (KAFKA-20734)"
+    return Check("broker release", "warn", found, "keep replicas that cannot all crash at once, or run Kafka 4.2")
 
 
 async def _check_topics(log: Log, tasks: Mapping[str, Task], others: Sequence[str]) -> list[Check]:
