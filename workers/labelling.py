@@ -56,7 +56,7 @@ class Labelling:
                 pair = None if line.firewall is None else line.firewall.beside([entry.message for entry in part.entries])
                 messages = around(pair, [entry.message for entry in part.entries])
                 if (unfit := line.calls.unfit(messages)) is not None:
-                    parts += await self._endure(line, part, unfit)
+                    parts += await self._endure(line, slot, part, unfit)
                     continue
                 if given is None:
                     given = await line.calls.permit(messages, again=part.faults > 0)
@@ -79,7 +79,7 @@ class Labelling:
                     await slot.pass_on()
                     parts += self._judge(line, part, pair, question.refs, result)
                 else:
-                    parts += await self._endure(line, part, result)
+                    parts += await self._endure(line, slot, part, result)
         finally:
             if given is not None:
                 given.unused()
@@ -139,7 +139,7 @@ class Labelling:
         labels = [reading.labels if isinstance(reading, Read) and not entry.wrong else None for entry, reading in pairs]
         line.invariance.answered([entry.message for entry in part.entries], labels, self._clocks.jitter)
 
-    async def _endure(self, line: Line, part: Part, fault: Fault) -> list[Part]:
+    async def _endure(self, line: Line, slot: "_Slot", part: Part, fault: Fault) -> list[Part]:
         """Do what the fault asks for: wait, ask less at once, give one message up, or stop until an operator acts."""
         faults = part.faults + 1
         match after_fault(fault, len(part.entries), faults, self._clocks.jitter(), line.patience):
@@ -152,6 +152,7 @@ class Labelling:
                 self._settling.give_up(line, part.entries[0], Rejected(refusal, detail), attempts=part.tries + 1)
                 return []
             case Stop(why=why):
+                slot.free()  # another task that shares the model may be free to ask
                 await self._barred(line, why)
                 return [Part(part.entries, part.tries)]
             case unsaid:

@@ -574,6 +574,20 @@ async def test_a_task_that_stands_still_keeps_no_slot_from_another():
         await until(lambda: sum(dict(e.headers)["nt_topic"] == b"other" for e in house.events("labelled")) == 40)
 
 
+async def test_a_task_whose_route_is_barred_keeps_no_slot_from_another():
+    """Whoever looks again whether it is answered waits without the only slot."""
+    source = {"topic": "other", "text": "body"}
+    other = Task.model_validate({**TASK.model_dump(), "name": "other", "source": source})
+    model = ScriptedModel(labels)
+    house = House(model, TASK, other, **{"model.concurrency": 1})
+    async with house.working():
+        model.always = lambda items: None if items[0]["text"].startswith("track") else Barred("the route is not for this task")
+        house.send("cancel 100")
+        await until(lambda: any("not for this task" in reason for reason in house.readiness.reasons))
+        house.cluster.produce("other", b"k", orjson.dumps({"body": "track 100"}))
+        await until(lambda: any(dict(e.headers)["nt_topic"] == b"other" for e in house.events("labelled")))
+
+
 async def test_the_next_call_goes_before_an_answer_is_read():
     """With one call at once: when a batch has been asked about, the one before it has no verdict yet."""
     done_before = []
