@@ -61,7 +61,7 @@ async def _ask(loaded: LoadedTask, data: Path, progress: Callable[[int], None]) 
     with LocalModel(ModelOptions(tasks=(str(loaded.path),), data=data)) as server:
         settings = load_settings({**_DRY, "model.base_url": server.base_url, "model.name": server.model})
         wanted = DryRun(loaded, inputs, settings, openai_model(settings.model), "quality", stall_seconds=300)
-        outcomes = await dry_run(wanted, Meter(), progress)
+        outcomes = await dry_run(wanted, Meter(), lambda done, _why: progress(done))
     gold = load_gold(loaded.gold_path, loaded.task)
     outside = {name: fields for name, fields in gold.items() if says_unknown(loaded.task, fields)}
     inside = {name: fields for name, fields in gold.items() if name not in outside}

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
+from itertools import cycle
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -184,7 +185,7 @@ async def _measure(
             raise UserError(f"model {settings.model.name} {room}: {_NO_ROOM}")
         if items < most[0]:
             print(f"More than {items} messages a call do not fit into what the model takes.", file=sys.stderr)
-        return await run(Trial(route, reader, messages, time.perf_counter), items, most[1], _say)
+        return await run(Trial(route, reader, cycle(messages), time.perf_counter), items, most[1], _say)
     except RouteBarredError as barred:
         raise UserError(f"the model refuses us: {barred}", Exit.MODEL) from None
     finally:

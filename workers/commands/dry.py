@@ -133,4 +133,12 @@ def _run(wanted: DryRun, meter: Meter) -> Sequence[Outcome]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task(wanted.loaded.task.name, total=len(wanted.inputs))
-        return asyncio.run(dry_run(wanted, meter, lambda done: progress.update(bar, completed=done)))
+        told: list[str] = []
+
+        def tell(done: int, trouble: str | None) -> None:
+            progress.update(bar, completed=done)
+            if trouble is not None and trouble not in told:
+                told.append(trouble)
+                progress.console.print(f"waiting, {wanted.stall_seconds:g} s at most: {trouble}", markup=False, soft_wrap=True)
+
+        return asyncio.run(dry_run(wanted, meter, tell))

@@ -23,6 +23,7 @@ from workers.taskfiles import LoadedTask
 
 _PARTITIONS = 4
 _LOOK_SECONDS = 0.05
+_PATIENT_SECONDS = 3.0  # without an outcome, until the reason is told
 _SIZE = 1024
 
 
@@ -40,8 +41,8 @@ class DryRun:
     card: Callable[[str], Awaitable[ModelCard]] = no_card
 
 
-async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int], None]) -> Sequence[Outcome]:
-    """Return one outcome per input, in no order. `progress` is told how many there are.
+async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int, str | None], None]) -> Sequence[Outcome]:
+    """Return one outcome per input, in no order. `progress` is told how many there are, and why nothing more comes, if so.
 
     Raises UserError when the model refuses us, or nothing came out for `stall_seconds`.
     """
@@ -119,7 +120,7 @@ async def _until_done(
     wanted: int,
     stall_seconds: float,
     meter: Meter,
-    progress: Callable[[int], None],
+    progress: Callable[[int, str | None], None],
 ) -> None:
     moved, seen = time.monotonic(), 0
     while not running.done():
@@ -127,7 +128,9 @@ async def _until_done(
         reader.read()
         if len(reader.events) > seen:
             moved, seen = time.monotonic(), len(reader.events)
-            progress(seen)
+            progress(seen, None)
+        elif time.monotonic() - moved > _PATIENT_SECONDS and meter.trouble is not None:
+            progress(seen, meter.trouble)
         if seen >= wanted:
             return
         if meter.barred is not None and seen:

@@ -1,9 +1,9 @@
 """The trial: asks a route at each point of the plan, with the worker's own question, client and reader."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import islice
 
 from schemas.message import Message
 from workers.asking.model import Answer, Barred, TryAgain, Usage
@@ -22,11 +22,15 @@ class RouteBarredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A route, how its answers are read, and the messages to ask about, over and over. `clock` is in seconds."""
+    """A route, how its answers are read, and messages without end; `clock` is in seconds.
+
+    Every point goes on where the one before stopped: an endpoint that remembers prompts or texts would answer the same ones
+    faster than it ever will in use.
+    """
 
     route: Route
     reader: AnswerReader
-    messages: Sequence[Message]
+    messages: Iterator[Message]
     clock: Callable[[], float]
 
 
@@ -75,7 +79,7 @@ async def measure_point(trial: Trial, point: Point) -> Measure:
 
     A failed call is not made again: its caller waits as long as it is told and goes on with the next.
     """
-    batches = _batches(trial.messages, point)
+    batches = iter([list(islice(trial.messages, point.batch)) for _ in range(point.calls)])
     tally = _Tally()
     began = trial.clock()
     async with asyncio.TaskGroup() as callers:
@@ -95,11 +99,6 @@ async def measure_point(trial: Trial, point: Point) -> Measure:
         latencies=tuple(tally.latencies),
         trouble=tally.trouble,
     )
-
-
-def _batches(messages: Sequence[Message], point: Point) -> Iterator[list[Message]]:
-    endless = cycle(messages)
-    return iter([list(islice(endless, point.batch)) for _ in range(point.calls)])
 
 
 async def _caller(trial: Trial, batches: Iterator[list[Message]], tally: _Tally) -> None:

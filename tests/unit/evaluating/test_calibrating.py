@@ -51,7 +51,9 @@ async def run(loaded, calibration=None, numbers=range(600)):
     inputs = [Input(json.dumps({"id": str(n), "message": f"message {n}"}).encode(), None, str(n)) for n in numbers]
     model = ScriptedModel(lambda text: {"sure": "low" if text.split()[1] in LOW else "high"})
     settings = load_settings(FLAGS)
-    outcomes = await dry_run(DryRun(loaded, inputs, settings, model, "test", 20.0, calibration), Meter(), lambda _done: None)
+    outcomes = await dry_run(
+        DryRun(loaded, inputs, settings, model, "test", 20.0, calibration), Meter(), lambda _done, _why: None
+    )
     answers = answers_of(outcomes)
     return outcomes, bound_of(loaded.task, answers.signal, "nano", Hashes(*answers.hashes), 16), answers
 
@@ -195,7 +197,7 @@ async def test_agreement_is_calibrated_like_any_signal():
     inputs = [Input(json.dumps({"id": str(n), "message": f"message {n}"}).encode(), None, str(n)) for n in range(20)]
     model = ScriptedModel()
     settings = load_settings({**FLAGS, "model.votes": 2})
-    outcomes = await dry_run(DryRun(promised(), inputs, settings, model, "test", 20.0), Meter(), lambda _done: None)
+    outcomes = await dry_run(DryRun(promised(), inputs, settings, model, "test", 20.0), Meter(), lambda _done, _why: None)
     assert answers_of(outcomes).signal is SignalKind.AGREEMENT
     assert {one.answered.assurance.score for one in outcomes} == {0.25}
     assert {one.reason for one in outcomes} == {"not_calibrated"}

@@ -30,7 +30,7 @@ def wanted(model, stall_seconds=20.0):
 async def test_every_input_has_one_outcome():
     """Fifty messages and a broken record: each ends once, under the id it was sent with, and the meter counted the calls."""
     meter, seen = Meter(), []
-    outcomes = await dry_run(wanted(ScriptedModel()), meter, seen.append)
+    outcomes = await dry_run(wanted(ScriptedModel()), meter, lambda done, _why: seen.append(done))
     assert sorted(one.message_id or "" for one in outcomes) == sorted(each.message_id or "" for each in INPUTS)
     assert [one.reason for one in outcomes if one.kind is EventKind.DEAD] == ["undecodable"]
     assert {one.fields["intent"] for one in outcomes if one.kind is EventKind.LABELLED} == {"cancel_order"}
@@ -44,7 +44,7 @@ async def test_what_only_a_fleet_has_does_not_keep_a_task_from_being_measured():
     fleet = load_settings({**FLAGS, "controls.topic": "controls", "delivery.summary_topic": "summaries"})
     talking = LOADED.task.model_copy(update={"context": ContextRule(topic="conversations")})
     dry = replace(wanted(ScriptedModel()), settings=fleet, loaded=replace(LOADED, task=talking))
-    outcomes = await dry_run(dry, Meter(), lambda _done: None)
+    outcomes = await dry_run(dry, Meter(), lambda _done, _why: None)
     assert sorted(one.message_id or "" for one in outcomes) == sorted(each.message_id or "" for each in INPUTS)
 
 
@@ -53,7 +53,7 @@ async def test_a_model_that_bars_us_ends_the_run_with_its_sentence():
     model = ScriptedModel()
     model.always = lambda items: Barred("the quota is spent") if len(model.texts) > 3 else None
     with pytest.raises(UserError, match=r"stopped answering after \d+ of 51 messages: the quota is spent") as refused:
-        await dry_run(wanted(model), Meter(), lambda _done: None)
+        await dry_run(wanted(model), Meter(), lambda _done, _why: None)
     assert refused.value.code is Exit.MODEL
     assert model.closed
 
@@ -63,7 +63,17 @@ async def test_a_model_that_never_answers_ends_the_run():
     model = ScriptedModel()
     model.always = lambda _items: TryAgain("overloaded") if len(model.texts) > 1 else None
     with pytest.raises(UserError, match=r"nothing came out for 0\.5 s .*overloaded"):
-        await dry_run(wanted(model, stall_seconds=0.5), Meter(), lambda _done: None)
+        await dry_run(wanted(model, stall_seconds=0.5), Meter(), lambda _done, _why: None)
+
+
+async def test_who_waits_is_told_why(monkeypatch):
+    """Before a run gives up it says what it waits for, and nothing of the kind while outcomes come."""
+    monkeypatch.setattr("workers.evaluating.dry_run._PATIENT_SECONDS", 0.1)
+    model, told = ScriptedModel(), []
+    model.always = lambda _items: TryAgain("overloaded") if len(model.texts) > 1 else None
+    with pytest.raises(UserError, match="overloaded"):
+        await dry_run(wanted(model, stall_seconds=0.5), Meter(), lambda _done, why: told.append(why))
+    assert {why for why in told if why is not None} == {"overloaded"}
 
 
 async def test_a_refused_start_is_the_workers_own_sentence():
@@ -71,7 +81,7 @@ async def test_a_refused_start_is_the_workers_own_sentence():
     model = ScriptedModel()
     model.always = lambda _items: Barred("the key is refused")
     with pytest.raises(UserError, match="the key is refused") as refused:
-        await dry_run(wanted(model), Meter(), lambda _done: None)
+        await dry_run(wanted(model), Meter(), lambda _done, _why: None)
     assert refused.value.code is Exit.MODEL
 
 
