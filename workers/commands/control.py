@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -74,7 +74,7 @@ def show_command(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is wanted of each task and which version each worker runs. Exits with 1 while somebody runs another one."""
+    """Show what is wanted and which version each worker runs. Exits with 1 while somebody runs another one."""
     settings = settings_of(brokers, config, assignments)
 
     async def look() -> Picture:
@@ -92,42 +92,31 @@ def show_command(
         raise typer.Exit(Exit.FAILED)
 
 
-@app.command("pause")
-def pause_command(
-    because: Because,
-    task: TaskName = None,
-    by: By = None,
-    wait: Wait = 30.0,
-    brokers: BrokersOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-    *,
-    every: AllOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Read nothing more of a task; what was read is finished. Nothing is lost. Exits with 1 unless every worker does it."""
-    settings = settings_of(brokers, config, assignments)
-    change = Change(_key(task, every=every), {"paused": True}, by or getpass.getuser(), because)
-    _change(settings, change, wait, as_json=as_json)
+def _switch(*, paused: bool) -> Callable[..., None]:
+    """Return the command that pauses, or the one that resumes: they differ in nothing else."""
+
+    def switch(
+        because: Because,
+        task: TaskName = None,
+        by: By = None,
+        wait: Wait = 30.0,
+        brokers: BrokersOption = None,
+        config: ConfigOption = None,
+        assignments: SetOption = None,
+        *,
+        every: AllOption = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        settings = settings_of(brokers, config, assignments)
+        change = Change(_key(task, every=every), {"paused": paused}, by or getpass.getuser(), because)
+        _change(settings, change, wait, as_json=as_json)
+
+    return switch
 
 
-@app.command("resume")
-def resume_command(
-    because: Because,
-    task: TaskName = None,
-    by: By = None,
-    wait: Wait = 30.0,
-    brokers: BrokersOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-    *,
-    every: AllOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Go on with a paused task. Exits with 1 unless every worker does it."""
-    settings = settings_of(brokers, config, assignments)
-    change = Change(_key(task, every=every), {"paused": False}, by or getpass.getuser(), because)
-    _change(settings, change, wait, as_json=as_json)
+_PAUSE = "Read nothing more of a task; what was read is finished. Nothing is lost. Exits with 1 unless every worker does it."
+app.command("pause", help=_PAUSE)(_switch(paused=True))
+app.command("resume", help="Go on with a paused task. Exits with 1 unless every worker does it.")(_switch(paused=False))
 
 
 @app.command("set")

@@ -110,6 +110,7 @@ def _sentences(figures: Mapping[str, Any]) -> list[str]:
     bad = ", ".join(figures["bad_records"])
     lines.append(f"{len(figures['bad_records'])} inputs were made bad on purpose, to show dead letters: {bad}.")
     lines.append("Right: equal to the gold label of the task's first label field; gold files were opened after the run.")
+    lines.append("A promise instead of thresholds: `nanotriage calibrate --task banking_support --local --error 0.1`.")
     lines.append(f"p50 and p99: {total['latency_seconds']['means']}.")
     lines += _model_sentences(model, total)
     lines.append("Time: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in figures["seconds"].items()) + ".")
