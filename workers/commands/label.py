@@ -52,7 +52,7 @@ def label(
     placed = {int(one.message_id or 0): one for one in ran.outcomes}
     outcomes = [placed[place] for place in range(len(inputs))]
     if is_sheet(out):
-        write_text(out, labelled_sheet(read_sheet(file, "FILE"), loaded.task, outcomes))
+        write_text(out, labelled_sheet(read_sheet(file), loaded.task, outcomes))
     else:
         write_text(out, labelled_lines((each.message_id, one) for each, one in zip(inputs, outcomes, strict=True)))
     price = ran.settings.model.price()

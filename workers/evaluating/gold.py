@@ -56,7 +56,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
 
 
 def _cells(path: Path, task: Task) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
-    sheet = read_sheet(path, "--data")
+    sheet = read_sheet(path)
     key = next((name for name in ("id", task.source.id) if name in sheet.columns), None)
     if key is None:
         raise UserError(f"{path} has no column id (or {task.source.id}): add one with the messages' ids")

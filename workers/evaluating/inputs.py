@@ -32,11 +32,11 @@ class Input:
 def load_inputs(path: Path, source: Source, limit: int | None = None) -> Sequence[Input]:
     """Return the first `limit` lines of a sample. Raises UserError for a file that cannot be read or is empty."""
     if is_sheet(path):
-        return sheet_inputs(path, read_sheet(path, "--input"), source)[:limit]
+        return sheet_inputs(path, read_sheet(path), source)[:limit]
     try:
         lines = [line for line in path.read_bytes().splitlines() if line.strip()]
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): correct --input") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
     if not lines:
         raise UserError(f"{path} is empty: give a file with one record's value a line")
     codec = Codec(source)

@@ -32,12 +32,12 @@ def is_sheet(path: Path) -> bool:
     return path.suffix.lower() in {".csv", ".tsv"}
 
 
-def read_sheet(path: Path, option: str) -> Sheet:
-    """Return a CSV file's rows. Raises UserError, which names the option, for a file that is none or has no rows."""
+def read_sheet(path: Path) -> Sheet:
+    """Return a CSV file's rows. Raises UserError for a file that is none or has no rows."""
     try:
         text = path.read_bytes().decode()
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): correct {option}") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise UserError(f"{path}:{line}: is not UTF-8; save the file as CSV UTF-8") from None
@@ -60,7 +60,7 @@ def read_sheet(path: Path, option: str) -> Sheet:
     except csv.Error as error:
         raise UserError(f"{path}:{reader.line_num}: is not CSV ({error}); correct the quotes there") from None
     if not rows:
-        raise UserError(f"{path} has no rows below its header: name another file with {option}")
+        raise UserError(f"{path} has no rows below its header: name another file")
     return Sheet(columns, rows, lines, separator, marked)
 
 

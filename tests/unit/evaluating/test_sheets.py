@@ -58,6 +58,13 @@ def test_what_is_no_csv_of_the_task_is_one_sentence(tmp_path, content, words):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["missing.csv", "missing.jsonl"])
+def test_a_missing_file_names_no_option_that_the_command_may_not_have(tmp_path, name):
+    """`label` takes an argument where `eval` takes --input; both say the path."""
+    with pytest.raises(UserError, match=rf"{name} cannot be read \(No such file or directory\): correct its path"):
+        load_inputs(tmp_path / name, TASK.source)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
