@@ -6,10 +6,10 @@ either side like a fair coin.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import comb
 from typing import Any
 
 from workers.evaluating.report import Table, percent
+from workers.promising.binomial import at_most
 
 Rights = Mapping[str, Mapping[str, bool]]
 """By field and message id: whether the answer was right."""
@@ -81,6 +81,4 @@ def comparison(pairs: Sequence[Paired]) -> Table:
 
 def mcnemar(one: int, other: int) -> float:
     """Return the two-sided exact p-value of so many messages that only one run, or only the other, has right."""
-    trials = one + other
-    tail = sum(comb(trials, hits) for hits in range(min(one, other) + 1))
-    return min(1.0, float(2 * tail / 2**trials))
+    return min(1.0, 2.0 * at_most(min(one, other), one + other, 0.5))
