@@ -16,11 +16,10 @@ from workers.evaluating.normal import normal_label
 from workers.evaluating.outcome import Outcome
 from workers.evaluating.report import Table
 from workers.evaluating.scores import Share
-from workers.promising.reliability import brier, calibration_error
+from workers.promising.reliability import BINS, brier, calibration_error, evened
 from workers.promising.threshold import Example
 
 _MOST_POINTS = 200
-_BINS = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +135,12 @@ def _rounded(value: float | None) -> float | None:
 
 def _bins(examples: Sequence[Example]) -> list[Bin]:
     """Return bins of equal mass, in order of confidence."""
-    ordered, count = sorted(examples), len(examples)
-    edges = sorted({round(place * count / _BINS) for place in range(_BINS + 1)})
+    even, count = evened(examples), len(examples)
+    edges = sorted({round(place * count / BINS) for place in range(BINS + 1)})
     return [
         Bin(
-            sum(one.score for one in ordered[start:end]) / (end - start),
-            sum(one.right for one in ordered[start:end]) / (end - start),
+            sum(score for score, _ in even[start:end]) / (end - start),
+            sum(right for _, right in even[start:end]) / (end - start),
             end - start,
         )
         for start, end in pairwise(edges)

@@ -38,6 +38,15 @@ def test_the_curve_ends_with_everything(examples):
     assert thinned(points, 2)[-1] == points[-1]
 
 
+def test_answers_of_one_confidence_are_alike_in_every_bin():
+    """Sixty of a hundred answers of one confidence are right: no bin of them has fewer or more, in whatever order they came."""
+    gold = {str(number): {"intent": "a"} for number in range(100)}
+    outcomes = [answered(str(number), "a" if number % 5 < 3 else "b", 0.8) for number in range(100)]
+    bins = field_risk("intent", gold, outcomes).bins
+    assert sum(one.count for one in bins) == 100
+    assert {(round(one.confidence, 9), round(one.accuracy, 9)) for one in bins} == {(0.8, 0.6)}
+
+
 def test_company_and_strangers_are_counted():
     """Right answers by place and size of the call; an unknown published under a label is told; dead ones take no part."""
     gold = {"1": {"intent": "a"}, "2": {"intent": "a"}, "3": {"intent": "unknown"}, "4": {"intent": None}, "5": {"intent": "a"}}
