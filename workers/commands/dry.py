@@ -1,7 +1,7 @@
 """A dry run as commands make it: which files, which model, with a progress bar. Used by `eval` and `calibrate`."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,8 +62,14 @@ def run_dry(loaded: LoadedTask, files: Files, wish: Wish, calibration: Calibrati
     return run_inputs(loaded, load_inputs(files.sample, loaded.task.source, wish.limit), wish, calibration)
 
 
-def run_inputs(loaded: LoadedTask, inputs: Sequence[Input], wish: Wish, calibration: Calibration | None) -> Ran:
-    """Label these inputs with the worker's own stages. Raises UserError."""
+def run_inputs(
+    loaded: LoadedTask,
+    inputs: Sequence[Input],
+    wish: Wish,
+    calibration: Calibration | None,
+    came: Callable[[Sequence[Outcome]], object] = len,
+) -> Ran:
+    """Label these inputs with the worker's own stages; `came` is told of every outcome, however it ends. Raises UserError."""
     flags = wish.flags
     if wish.local and any(flags.get(name) for name in ("model.base_url", "model.name", "model.api_key_file")):
         raise UserError("--local brings its own model: leave out --model-url, --model and --api-key-file, or --local")
@@ -73,7 +79,7 @@ def run_inputs(loaded: LoadedTask, inputs: Sequence[Input], wish: Wish, calibrat
         settings = load_settings({name: value for name, value in (flags | _DRY).items() if value is not None}, wish.config)
         meter = Meter()
         model = openai_model(settings.model)
-        wanted = DryRun(loaded, inputs, settings, model, installed_version(), card=model.card)
+        wanted = DryRun(loaded, inputs, settings, model, installed_version(), card=model.card, came=came)
         return Ran(_run(replace(wanted, calibration=calibration), meter), meter, settings)
 
 

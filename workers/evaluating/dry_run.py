@@ -29,7 +29,7 @@ _SIZE = 1024
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What to run. Settings must have no health port: nobody asks."""
+    """What to run. Settings must have no health port: nobody asks. `came` is told of every outcome, however the run ends."""
 
     loaded: LoadedTask
     inputs: Sequence[Input]
@@ -39,6 +39,7 @@ class DryRun:
     stall_seconds: float = 60.0
     calibration: Calibration | None = None
     card: Callable[[str], Awaitable[ModelCard]] = no_card
+    came: Callable[[Sequence[Outcome]], object] = len
 
 
 async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int, str | None], None]) -> Sequence[Outcome]:
@@ -49,7 +50,13 @@ async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int, str | N
     loaded = _unaudited(wanted.loaded)
     cluster = MemoryCluster(name="evaluation", now_ms=lambda: int(time.time() * 1000))
     ids = _fill(cluster, wanted)
-    reader = _Reader(cluster, sorted(wanted.loaded.task.routes.topics()))
+    outcomes: list[Outcome] = []
+
+    def came(events: Sequence[Event]) -> None:
+        outcomes.extend(new := [outcome(event, ids[event.origin]) for event in events])
+        wanted.came(new)
+
+    reader = _Reader(cluster, sorted(wanted.loaded.task.routes.topics()), came)
     worker = Worker(
         _alone(wanted.settings),
         [loaded],
@@ -67,9 +74,9 @@ async def dry_run(wanted: DryRun, meter: Meter, progress: Callable[[int, str | N
     finally:
         stop.set()
         await asyncio.wait([running])
+        reader.read()
     running.result()
-    reader.read()
-    return [outcome(event, ids[event.origin]) for event in reader.events]
+    return outcomes
 
 
 def _unaudited(loaded: LoadedTask) -> LoadedTask:
@@ -102,16 +109,19 @@ def _fill(cluster: MemoryCluster, wanted: DryRun) -> Mapping[Origin, str | None]
 class _Reader:
     """Reads on from where it was."""
 
-    def __init__(self, cluster: MemoryCluster, topics: Sequence[str]) -> None:
+    def __init__(self, cluster: MemoryCluster, topics: Sequence[str], came: Callable[[Sequence[Event]], None]) -> None:
         self._cluster = cluster
+        self._came = came
         self._offsets: dict[Partition, int] = {p: 0 for topic in topics for p in cluster.partitions(topic)}
-        self.events: list[Event] = []
+        self.count = 0
 
     def read(self) -> None:
         for partition, offset in self._offsets.items():
             records, self._offsets[partition] = self._cluster.partition_log(partition).read(offset, _SIZE)
             found = (read_event(record.headers, record.value) for record in records)
-            self.events += [event for event in found if event is not None]
+            events = [event for event in found if event is not None]
+            self.count += len(events)
+            self._came(events)
 
 
 async def _until_done(
@@ -126,8 +136,8 @@ async def _until_done(
     while not running.done():
         await asyncio.wait([running], timeout=_LOOK_SECONDS)
         reader.read()
-        if len(reader.events) > seen:
-            moved, seen = time.monotonic(), len(reader.events)
+        if reader.count > seen:
+            moved, seen = time.monotonic(), reader.count
             progress(seen, None)
         elif time.monotonic() - moved > _PATIENT_SECONDS and meter.trouble is not None:
             progress(seen, meter.trouble)
