@@ -21,8 +21,10 @@ MATCHED_CHARS = 256
 _MOST_WAYS = (MATCHED_CHARS + 1) ** 2  # two free repeats: milliseconds; three would be seconds
 _OTHER = 256  # stands for every character beyond Latin-1
 _EVERYTHING = frozenset(range(_OTHER + 1))
+_BEYOND_ASCII = frozenset(range(128, _OTHER + 1))
 _REPEATS = frozenset({sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT})
 _REFUSED = frozenset({sre.GROUPREF, sre.GROUPREF_IGNORE, sre.GROUPREF_EXISTS, sre.ASSERT, sre.ASSERT_NOT})
+_COMPLEMENTS = frozenset({sre.CATEGORY_NOT_DIGIT, sre.CATEGORY_NOT_SPACE, sre.CATEGORY_NOT_WORD})
 _SINGLE = frozenset({sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN})
 
 _Chars = frozenset[int]
@@ -44,7 +46,7 @@ def unsafe_pattern(pattern: str) -> str | None:
     except (OverflowError, RecursionError):
         return "is too large"
     try:
-        ways = _ways(tree.data, _NOTHING, _Reading(any_case="(?" in pattern and _ignores_case(tree)))
+        ways = _ways(tree.data, _NOTHING, _Reading(_says(tree, re.IGNORECASE), _says(tree, re.ASCII)))
     except _Unsafe as unsafe:
         return str(unsafe)
     return "could be tried in too many ways and take for ever" if ways > _MOST_WAYS else None
@@ -57,6 +59,7 @@ class _Unsafe(Exception):
 @dataclass(frozen=True, slots=True)
 class _Reading:
     any_case: bool
+    only_ascii: bool  # somewhere in the pattern, so that there `\W` takes an accented letter
 
     def single(self, op: object, argument: Any) -> _Chars:
         if op is sre.ANY:
@@ -73,10 +76,12 @@ class _Reading:
                 chars.update(range(min(value[0], _OTHER), min(value[1], _OTHER) + 1))
             elif kind is sre.CATEGORY:
                 chars |= _category(value)
-        if argument[0][0] is sre.NEGATE:
-            # Other stays in: the set names some of the characters beyond Latin-1 at most.
-            return self._folded((_EVERYTHING - chars) | {_OTHER})
-        return self._folded(frozenset(chars))
+        negated = argument[0][0] is sre.NEGATE
+        # Other stays in: the set names some of the characters beyond Latin-1 at most.
+        found = (_EVERYTHING - chars) | {_OTHER} if negated else frozenset(chars)
+        if self.only_ascii and any(kind is sre.CATEGORY and (value in _COMPLEMENTS) is not negated for kind, value in argument):
+            found |= _BEYOND_ASCII
+        return self._folded(found)
 
     def _folded(self, chars: _Chars) -> _Chars:
         if not self.any_case:
@@ -98,10 +103,10 @@ def _category(category: object) -> _Chars:
     return frozenset({code for code in range(_OTHER) if latin[category](chr(code))} | {_OTHER})
 
 
-def _ignores_case(tree: Any) -> bool:
-    return bool(tree.state.flags & re.IGNORECASE) or any(
-        op is sre.SUBPATTERN and argument[1] & re.IGNORECASE for op, argument in _walk(tree.data)
-    )
+def _says(tree: Any, flag: re.RegexFlag) -> bool:
+    """Return whether the flag is set, be it for a part of the pattern."""
+    groups = (argument for op, argument in _walk(tree.data) if op is sre.SUBPATTERN)
+    return bool(tree.state.flags & flag) or any(argument[1] & flag for argument in groups)
 
 
 def _walk(nodes: list[Any]) -> list[Any]:
