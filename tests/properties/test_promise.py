@@ -88,6 +88,17 @@ def test_what_is_said_of_a_threshold_is_so(rows):
         assert kept.missing is None or kept.missing > 0
 
 
+@pytest.mark.parametrize(("wrong", "accepted", "error"), [(29, 100, 0.35), (13, 90, 0.2)])
+def test_what_proves_too_little_is_not_called_enough(wrong, accepted, error):
+    """So many errors among the strictest tenth fail, so more examples are needed than there are."""
+    strict = [Example(0.9, right=number >= wrong) for number in range(accepted)]
+    lax = [Example(0.1, right=True)] * (9 * accepted)
+    found = keep(strict + lax, [], error, RISK)
+    assert isinstance(found, NotKept)
+    assert found.missing is None or found.missing > 0
+    assert (found.wrong, found.accepted) == (wrong, accepted)
+
+
 def test_the_labels_that_are_missing_are_named():
     """Too few examples: how many more. As wrong as the promise or more at the strictest: more would not help."""
     flawless = [Example(1 - place / 100, right=True) for place in range(40)]

@@ -116,10 +116,9 @@ def _missing(accepted: int, wrong: int, examples: int, error: float, risk: float
     """Return how many more examples prove the error that was seen among the first accepted, if it is below the promise."""
     if not accepted:
         return None
-    share = wrong / accepted
-    if share >= error:
+    if wrong / accepted >= error:
         return None
     needed = accepted
-    while at_most(int(share * needed), needed, error) > risk:
+    while at_most(wrong * needed // accepted, needed, error) > risk:
         needed += max(1, needed // 20)
     return ceil(needed * max(_STRICTEST, examples / accepted)) - examples
