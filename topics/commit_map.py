@@ -23,6 +23,9 @@ class UnknownMap:
 
     why: str
 
+    def beside(self, offset: int) -> str:
+        return f"the commit map beside offset {offset} is unknown: {self.why}"
+
 
 def encode(offset: int, done: Iterable[int]) -> str:
     """Return the metadata for a commit of `offset` with these offsets done at or above it.

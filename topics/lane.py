@@ -9,6 +9,7 @@ The lane is the unit of ownership, fencing, order, back-pressure and recovery. I
                 commit?"), go on with the remainder. Never abort, never retry on the old writer: a delayed EndTxn could
                 commit the next transaction (KIP-890)
     close       one last bounded commit; answers still under way are dropped, and another owner will ask again
+    quarantine  of a commit map that cannot be read, or a partition that goes on before its own past: nothing is guessed
 
 Exactly once, transactional ids are per input partition because aiokafka has no KIP-447: fencing hangs on the id alone. At
 least once, the group's generation fences the commit, and nothing fences the events before it.
@@ -34,7 +35,7 @@ from topics.lane_facts import (
 )
 from topics.ledger import Burst, Ledger
 from topics.log import Intake, Log, Writer
-from topics.record import Outgoing, Partition, Position, Receipt
+from topics.record import Outgoing, Partition, Position, Receipt, Record
 
 Clock = Callable[[], float]
 
@@ -61,6 +62,7 @@ class Lane:
         self._draining = False
         self._told: StateChange | None = None
         self._summary_fits = True
+        self._rewound: str | None = None
 
     async def run(self, activating: asyncio.Semaphore, intake: Intake) -> None:
         """Activate, then commit whatever is settled, until closed; then commit once more."""
@@ -71,9 +73,22 @@ class Lane:
                 await self._until_due()
                 if not self._closing.is_set():
                     await self._commit()
-            await self._commit_once()
+            if self._rewound is None:
+                await self._commit_once()
+            else:
+                self._quarantine(self._rewound)
         finally:
             self._drop_writer()
+
+    def receive(self, record: Record) -> Receipt | None:
+        """Write the debt down. None when nothing is owed here; a partition that was made anew or cut ends the lane."""
+        if self.ledger is None or self._rewound is not None:
+            return None
+        self._rewound = self.ledger.rewound(record)
+        if self._rewound is None:
+            return self.ledger.receive(record)
+        self._end()
+        return None
 
     def settle(self, receipt: Receipt, events: Sequence[Outgoing]) -> bool:
         """Hand in a record's events. False when the receipt is of an earlier assignment: they are dropped."""
@@ -99,7 +114,7 @@ class Lane:
 
     async def close(self, task: "asyncio.Task[None]") -> None:
         """Publish what is settled, within `close_seconds`, and end the task. Losing this last commit loses nothing."""
-        self._closing.set()
+        self._end()
         await asyncio.wait({task}, timeout=self._rules.close_seconds)
         task.cancel()
         await asyncio.wait({task})
@@ -124,7 +139,7 @@ class Lane:
             self._become(LaneState.REFUSED, str(refusal))
             return self._rules.refused_seconds
         if isinstance(done, UnknownMap):
-            self._quarantine(position, done)
+            self._quarantine(done.beside(position.offset))
             return self._rules.refused_seconds
         self.ledger = Ledger(position, done, self.epoch, self._rules.order)
         seek(position)
@@ -165,10 +180,9 @@ class Lane:
 
     async def _until_due(self) -> None:
         """Wait for something to commit, then for the rest of the cadence, so that bursts fill; closing ends both."""
-        ledger = self._must_ledger()
-        if not ledger.dirty:
+        if not self._must_ledger().dirty:
             self._dirty.clear()
-            await _first(self._dirty, self._closing)
+            await self._dirty.wait()
         due_seconds = self._cadence.wait_seconds(self._clock())
         if due_seconds > 0:
             await self._pause(due_seconds)
@@ -232,7 +246,7 @@ class Lane:
                 await self._pause(self._rules.retry_seconds)
                 continue
             if isinstance(done, UnknownMap):
-                self._quarantine(position, done)
+                self._quarantine(done.beside(position.offset))
                 self._closing.set()
                 return
             self._must_ledger().reconcile(position, done)
@@ -261,9 +275,13 @@ class Lane:
             raise RuntimeError(f"lane {self.partition} does not run")
         return self._intake
 
-    def _quarantine(self, position: Position, unknown: UnknownMap) -> None:
+    def _quarantine(self, why: str) -> None:
         self._drop_writer()
-        self._become(LaneState.QUARANTINED, f"the commit map beside offset {position.offset} is unknown: {unknown.why}")
+        self._become(LaneState.QUARANTINED, why)
+
+    def _end(self) -> None:
+        self._closing.set()
+        self._dirty.set()  # which is all that an idle lane waits for
 
     def _become(self, state: LaneState, why: str = "") -> None:
         """Take the state and tell it, once: a lane that tries again twice a second would else repeat itself as often."""
@@ -278,12 +296,3 @@ class Lane:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
-
-
-async def _first(*events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

@@ -14,7 +14,7 @@ class LaneState(StrEnum):
     ACTIVATING = "activating"  # reads and publishes nothing
     ACTIVE = "active"  # reads, publishes, commits
     REPLACING = "replacing"  # publishes nothing until it knows what was committed
-    QUARANTINED = "quarantined"  # its commit map cannot be read; only an operator resumes it
+    QUARANTINED = "quarantined"  # what is done cannot be known; only an operator resumes it
     REFUSED = "refused"  # the broker refuses us; only an operator resumes it
     CLOSED = "closed"
 

@@ -56,6 +56,7 @@ class Ledger:
         self.epoch = epoch
         self._order = order
         self._next = start.offset  # what will be received is at or above this
+        self._read = start.offset  # how far this life has read; below `_next` where another owner went further
         self._done = set(done)  # published above the watermark, in this life or an earlier one
         self._owed: dict[int, _Line | None] = {}
         self._arrivals: deque[int] = deque()  # owed offsets, ascending; paid ones leave lazily
@@ -91,7 +92,7 @@ class Ledger:
         offset = record.offset
         if offset < self._next:
             return None  # a fetch that raced with a seek: already owed or done
-        self._next = record.position_after().offset
+        self._next = self._read = record.position_after().offset
         if offset in self._done:
             return None
         line = self._line_of(record.key)
@@ -101,6 +102,20 @@ class Ledger:
         self._arrivals.append(offset)
         return Receipt(self.partition, offset, self.epoch)
 
+    def rewound(self, record: Record) -> str | None:
+        """Return what must be done if the record stands before what was read already, which no log does by itself.
+
+        A topic that was deleted and made anew, or cut by an unclean election, ends below our place, and Kafka's consumers
+        then begin at its earliest record. Its offsets name other records now: neither the position nor the map says what
+        is done of them.
+        """
+        if record.offset >= self._read:
+            return None
+        return (
+            f"it was read up to offset {self._read} and goes on at {record.offset}, so it was made anew or cut: stop the "
+            "workers, reset the group's offset of it with Kafka's own tools, raise kafka.stream_epoch and start again"
+        )
+
     def reach(self, position: Position) -> bool:
         """Take over that no record below the position is still to come; return whether more can be committed now.
 
@@ -108,7 +123,7 @@ class Ledger:
         """
         if self._owed or position.offset <= self._next:
             return False
-        self._next = position.offset
+        self._next = self._read = position.offset
         return True
 
     def settle(self, receipt: Receipt, events: Sequence[Outgoing]) -> bool:

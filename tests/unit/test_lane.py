@@ -11,7 +11,7 @@ from topics.commit_map import encode
 from topics.errors import LogRefused, RecordTooLarge
 from topics.lane import Lane
 from topics.lane_facts import CommitResult, Committing, LaneRules, LaneState, StateChange
-from topics.ledger import Order
+from topics.ledger import Ledger, Order
 from topics.memory import MemoryCluster
 from topics.record import Committed, Outgoing, Partition, Position, Receipt
 
@@ -441,6 +441,19 @@ async def test_a_settled_record_beyond_the_window_does_not_stop_the_world():
     house.settle([low])
     await until(lambda: house.committed() == far.offset + 1)
     await house.lane.close(task)
+
+
+def test_records_that_another_owner_did_are_no_sign_of_a_log_made_anew():
+    """The lane's place in the log is below what is done by then; what comes there is passed by."""
+    cluster = MemoryCluster()
+    cluster.create("in", 1)
+    records = [cluster.produce("in", b"k", b"v", partition=0) for _ in range(6)]
+    ledger = Ledger(Position.restored(INPUT, 0), frozenset(), 1, Order.NONE)
+    assert ledger.receive(records[0]) is not None
+    ledger.reconcile(Position.restored(INPUT, 5), frozenset())
+    assert [ledger.rewound(record) for record in records[1:]] == [None] * 5
+    assert [ledger.receive(record) is None for record in records[1:]] == [True] * 4 + [False]
+    assert "up to offset 6 and goes on at 3" in ledger.rewound(records[3])
 
 
 def test_transactional_ids_are_one_per_input_partition():

@@ -83,6 +83,10 @@ class MemoryCluster:
         """Delete the records before the offset, as retention does."""
         self.partition_log(partition).trim(before_offset)
 
+    def make_anew(self, partition: Partition) -> None:
+        """Empty the partition and count its offsets from zero again; what groups have committed stays."""
+        self._topics[partition.topic][partition.number] = PartitionLog(partition)
+
     def lose_next_commit(self, *, applied: bool, late_seconds: float | None = None) -> None:
         """Make a coming commit raise WriterLost: after it was applied, or with its transaction left open.
 
