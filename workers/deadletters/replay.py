@@ -140,7 +140,8 @@ class Replay:
     async def _commit(self, stored: Stored, step: Step) -> tuple[Stored, Step]:
         """Commit the step; after any doubt replace the writer and ask the broker whether it was committed."""
         target = _committed(stored.partition, step.done)
-        for _ in range(ATTEMPTS):
+        lost = 0
+        while lost < ATTEMPTS:
             if self._writer is None:
                 await self._open()
                 committed = await self._log.committed(self._job.group, stored.partition)
@@ -151,9 +152,9 @@ class Replay:
             try:
                 await self._must_writer().commit(step.outgoing, target)
             except RecordTooLarge as refused:
-                step = step.without(refused.index)
+                step = step.without(refused.index)  # no failure: the next transaction has one letter less
             except WriterLost:
-                pass
+                lost += 1
             except WriterFenced:
                 raise self._overtaken() from None
             else:

@@ -14,6 +14,7 @@ from topics.errors import LogRefused, LogUnavailable, WriterLost
 from topics.record import Committed, Outgoing, Position
 from workers.deadletters.letters import REPLAY_HEADER
 from workers.deadletters.plan import Outcome
+from workers.deadletters.replay import ATTEMPTS
 from workers.exits import UserError
 from workers.routing import Shrinker
 
@@ -338,3 +339,16 @@ async def test_missing_topics_and_a_cluster_that_is_down_are_sentences():
         world.cluster.lose_next_commit(applied=False)
     with pytest.raises(LogUnavailable, match="run the same command again"):
         await replay.run(lambda _: None)
+
+
+async def test_any_number_of_letters_too_large_for_the_log_is_refused():
+    """Each is found by a transaction of its own, and none of them is a failure that another run would meet again."""
+    world, names = filled(ATTEMPTS + 5)
+    for number in range(ATTEMPTS + 1):
+        world.put(dead_outgoing(source_record(offset=number, value=b"x" * 5_000)))
+    world.cluster.max_record_bytes = 1_000
+    assert await (await world.replay(chunk_records=100)).run(lambda _: None) == {
+        Outcome.REPLAYED: len(names),
+        Outcome.TOO_LARGE: ATTEMPTS + 1,
+    }
+    assert world.replayed() == names
