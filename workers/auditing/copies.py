@@ -11,6 +11,8 @@ from schemas.task import Task
 from schemas.verdict import Labelled
 from topics.record import Headers, Outgoing
 
+_OURS = ("ce_", "nt_")
+
 
 def claim_of(task: Task, labelled: Labelled, event_id: str) -> Claim:
     """Return what the labelled event of this id claims."""
@@ -44,10 +46,14 @@ def event_id_of(headers: Headers) -> str:
 
 
 def without_text(event: Outgoing) -> Outgoing:
-    """Return an audit event that the log calls too large without its text, and after that without anything but its headers."""
+    """Return an audit event that the log calls too large without its text, and after that nothing but our own headers.
+
+    Those that were passed on from the message (`tracestate`) may be of any size, and one that stayed too large would hold up
+    its partition for ever.
+    """
     value = orjson.loads(event.value) if event.value else {}
     if value.get("text") is None:
-        return Outgoing(event.topic, None, None, event.headers)
+        return Outgoing(event.topic, None, None, tuple(h for h in event.headers if h[0].startswith(_OURS)))
     return Outgoing(event.topic, event.key, orjson.dumps(value | {"text": None}), event.headers)
 
 

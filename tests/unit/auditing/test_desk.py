@@ -76,6 +76,13 @@ def test_an_audit_event_too_large_for_its_topic_loses_its_text_and_no_more_than_
     assert without_text(without_text(smaller)) == Outgoing("audit", None, None, ())
 
 
+def test_an_audit_event_keeps_no_header_of_the_message_that_its_topic_may_refuse() -> None:
+    """A message decides how large its `tracestate` is; what names the record stays."""
+    ours = (("ce_id", b"e/audit"), ("nt_topic", b"in"))
+    event = Outgoing("audit", b"k", b"{}", (*ours, ("traceparent", b"00-1"), ("tracestate", b"x" * 10_000)))
+    assert without_text(event) == Outgoing("audit", None, None, ours)
+
+
 def test_a_report_says_what_follows() -> None:
     """Nothing yet, nothing against it, and an alarm; in words, as a table and as JSON."""
     pledge = Pledge(Promise(error=0.05), ("intent",), "c1", None, 0.02, None)
