@@ -49,7 +49,9 @@ class Account:
         self._first: OrderedDict[Ticket, None] = OrderedDict()
         self._again: OrderedDict[Ticket, None] = OrderedDict()
         self._issued = self._latest = 0
-        self._in_flight = 0
+        self._under_way: set[int] = set()
+        self._unpaid_requests: set[int] = set()  # those that started before the limit was known: they give nothing back
+        self._unpaid_tokens: set[int] = set()
         self._requests = Bucket(quota.known().requests_per_minute, PACE_SECONDS, least=1.0)
         self._tokens = Bucket(quota.known().tokens_per_minute, PACE_SECONDS, least=1.0)
         self._closed_until = float("-inf")
@@ -140,8 +142,8 @@ class Account:
             self._retries.again(now)
         else:
             self._retries.first()
-        self._in_flight += 1
-        self._concurrency.started(self._in_flight)
+        self._under_way.add(ticket.number)
+        self._concurrency.started(len(self._under_way))
         self._latest = max(self._latest, ticket.number)
 
     def slow_seconds(self) -> float | None:
@@ -187,23 +189,28 @@ class Account:
             case Abandoned():
                 self._settle(ticket, ticket.tokens, now)
             case Unused():
-                self._requests.give(ticket.requests, now)
+                if ticket.number not in self._unpaid_requests:
+                    self._requests.give(ticket.requests, now)
                 self._settle(ticket, 0, now)
+                if ticket.again:
+                    self._retries.not_in_vain()
             case _:
                 assert_never(outcome)
         self._breaker.ended(ticket.number)
-        self._in_flight -= 1
+        for calls in (self._under_way, self._unpaid_requests, self._unpaid_tokens):
+            calls.discard(ticket.number)
 
     def _answered(self, ticket: Ticket, tokens: int, now: float) -> None:
         self._refusals = 0
         self._breaker.answered()
         if ticket.again:
-            self._retries.answered_again()
+            self._retries.not_in_vain()
         self._concurrency.ended(tokens, now)
         self._settle(ticket, tokens, now)
 
     def _settle(self, ticket: Ticket, used: int, now: float) -> None:
-        self._tokens.give(ticket.tokens - used, now)
+        if ticket.number not in self._unpaid_tokens:
+            self._tokens.give(ticket.tokens - used, now)
         self._quota.used(used, now)
 
     def _refused(self, ticket: Ticket, limited: Limited, now: float, chance: float) -> None:
@@ -228,7 +235,7 @@ class Account:
         return again if again.number < first.number and self._retries.wait_seconds(now) <= 0 else first
 
     def _wait_of(self, ticket: Ticket, now: float) -> float:
-        if self._in_flight >= self._concurrency.limit:
+        if len(self._under_way) >= self._concurrency.limit:
             return float("inf")  # whatever else is in the way: the number of calls is
         limits = max(self._requests.wait_seconds(ticket.requests, now), self._tokens.wait_seconds(ticket.tokens, now))
         if limits > 0:
@@ -245,5 +252,7 @@ class Account:
 
     def _set_pace(self, now: float) -> None:
         rates = self._quota.rates(now)
-        self._requests.pace(rates.requests_per_minute, now)
-        self._tokens.pace(rates.tokens_per_minute, now)
+        if self._requests.pace(rates.requests_per_minute, now):
+            self._unpaid_requests = set(self._under_way)
+        if self._tokens.pace(rates.tokens_per_minute, now):
+            self._unpaid_tokens = set(self._under_way)

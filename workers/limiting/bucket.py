@@ -38,12 +38,14 @@ class Bucket:
         self._refill(now)
         self.level += amount
 
-    def pace(self, per_minute: float | None, now: float) -> None:
-        """Change the rate, from now on. A limit that was unknown until now begins with an empty bucket."""
+    def pace(self, per_minute: float | None, now: float) -> bool:
+        """Change the rate, from now on. Return whether it was unknown until now: then its bucket is empty."""
         self._refill(now)
-        if self.per_minute is None:
+        begins = self.per_minute is None and per_minute is not None
+        if begins:
             self.level = 0.0
         self.per_minute = per_minute
+        return begins
 
     @property
     def _capacity(self) -> float:

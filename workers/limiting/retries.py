@@ -31,8 +31,8 @@ class RetryBudget:
         self._trickle(now)
         self.level -= 1.0
 
-    def answered_again(self) -> None:
-        """Take back what a retry cost: it was not in vain."""
+    def not_in_vain(self) -> None:
+        """Take back what a retry cost: it was answered, or never made."""
         self.level = min(_MOST, self.level + 1.0)
 
     def _trickle(self, now: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.metered_provider import MeteredProvider
 from tests.simulation.virtual import run_virtually
 from tests.unit.limiting.virtual_calls import call, limiter_of, saturate, sizes_of
-from workers.allowance import UNTOLD
+from workers.allowance import UNTOLD, Allowance, Allowances
 from workers.limiting.outcome import Answered, Limited, Unused
 from workers.limiting.quota import Known
 from workers.limiting.ramp import Ramp
@@ -257,5 +257,42 @@ def test_a_question_of_several_requests_takes_as_many():
             limiter.report(ticket, Answered(100, UNTOLD))
         gaps = [after - before for before, after in itertools.pairwise(starts)]
         assert all(gap == pytest.approx(1.7) for gap in gaps)
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("outcome", [Answered(2_000), Limited(0.0), Unused()])
+def test_what_started_before_a_limit_was_known_gives_nothing_back(outcome):
+    """Nothing was taken for it: the bucket begins empty, and what is reserved too much is no leave for a burst."""
+
+    async def main():
+        limiter, clock = limiter_of(patience=Patience(0.001, 0.001)), asyncio.get_running_loop().time
+        first, *others = [await limiter.enter(4_000, 1) for _ in range(64)]
+        told = Allowances(Allowance(600, 600, 0.0), Allowance(200_000, 200_000, 0.0))
+        limiter.report(first, Answered(2_000, told))
+        starts = []
+
+        async def later():
+            limiter.report(await limiter.enter(4_000), Answered(4_000))
+            starts.append(clock())
+
+        waiting = [asyncio.ensure_future(later()) for _ in range(10)]
+        await asyncio.sleep(0)
+        for ticket in others:
+            limiter.report(ticket, outcome)
+        await asyncio.wait(waiting)
+        assert starts[-1] - starts[0] >= 0.9 * 9 * 4_000 / 200_000 * 60
+
+    run_virtually(main())
+
+
+def test_a_retry_that_is_not_made_costs_nothing_of_the_budget():
+    """Messages that were taken away while their retry waited leave the budget to the others."""
+
+    async def main():
+        limiter = limiter_of()
+        for _ in range(50):
+            limiter.report(await limiter.enter(100, again=True), Unused())
+        assert asyncio.get_running_loop().time() < 0.001
 
     run_virtually(main())
