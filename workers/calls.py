@@ -109,7 +109,7 @@ class Permit:
             await asyncio.wait(running, timeout=slow)
             if not first.done() and (ticket := calls.limiter.hedge(self.ticket)) is not None:
                 running.append(self._start(question, ticket))
-            won = await _first_answered(running)
+            won = await first_answered(running)
         finally:
             for task in running:
                 task.cancel()
@@ -133,14 +133,14 @@ class Permit:
         self.calls.limiter.report(self.ticket, Unused())
 
 
-async def _first_answered(calls: Sequence[Call]) -> Call:
+async def first_answered(calls: Sequence[Call]) -> Call:
     """Return the call that is answered first, or the last to fail."""
     pending = set(calls)
     while True:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for call in done:
-            if not pending or isinstance(call.result(), Answer):
-                return call
+        ended = sorted(done, key=lambda call: not isinstance(call.result(), Answer))  # both may have, at the same moment
+        if not pending or isinstance(ended[0].result(), Answer):
+            return ended[0]
 
 
 def outcome_of(result: Answer | Fault, seconds: float | None = None) -> Outcome:

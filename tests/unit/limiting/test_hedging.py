@@ -1,6 +1,7 @@
 """Slow calls made a second time, in virtual time: off by default, a small share, and never at the cost of those who wait."""
 
 import asyncio
+import itertools
 import random
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.simulation.virtual import run_virtually
 from tests.unit.limiting.virtual_calls import limiter_of
 from workers.asking.model import Answer, Call, Question, TryAgain, Usage
-from workers.calls import Calls, Permit
+from workers.calls import Calls, Permit, first_answered
 from workers.limiting.quota import Known
 
 QUESTION = Question((Call(b"{}", ("ref",)),), ("ref",))
@@ -140,3 +141,25 @@ def test_a_fault_does_not_win_against_a_call_under_way():
         assert asked.result in {TryAgain("one"), TryAgain("two")} or asked.hedge is None
 
     run_virtually(main())
+
+
+def test_an_answer_counts_that_comes_at_the_same_moment_as_a_fault():
+    """It is paid for: neither of the two calls is made again, whichever of them was answered."""
+
+    async def main():
+        for results in itertools.product((TryAgain("down"), Answer("{}", False, (), Usage(), "nano", "")), repeat=2):
+            gate = asyncio.Event()
+
+            async def call(result, gate=gate):
+                await gate.wait()
+                return result
+
+            both = [asyncio.ensure_future(call(result)) for result in results]
+            first = asyncio.ensure_future(first_answered(both))
+            await asyncio.sleep(0)
+            gate.set()
+            answered = any(isinstance(result, Answer) for result in results)
+            assert isinstance((await first).result(), Answer) == answered
+
+    for _ in range(20):  # the order of a set is chance
+        run_virtually(main())
