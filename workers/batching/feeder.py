@@ -102,6 +102,8 @@ class Feeder(Generic[T]):
                     if timeout == 0 and (batch := self._closed()) is not None:
                         return batch
                 else:
+                    if not self.waiting:
+                        self._held_since = None  # whoever was held is gone
                     self._slots.disclaim(self._name)
                     if self._draining:
                         return None

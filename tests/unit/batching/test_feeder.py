@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 
 import pytest
 
@@ -164,6 +165,24 @@ def test_a_batch_that_may_not_start_holds_no_slot():
         assert not waiting.done()
         feeder.slot_freed()
         assert (await waiting).items == (0,)
+
+    run(scenario)
+
+
+def test_what_was_held_and_then_taken_away_is_not_counted_for_the_next_batch():
+    """The limits held a message that a rebalance took; the one that comes an hour later goes at once, and was not held."""
+
+    async def scenario(clock):
+        opens = [math.inf]
+        feeder = feeder_of(clock, opens_in=lambda _load, _wake: opens[0])
+        feeder.add("lost", 1)
+        waiting = asyncio.ensure_future(feeder.next())
+        await asyncio.sleep(5)
+        feeder.remove(lambda _: True)
+        await asyncio.sleep(1_000)
+        opens[0] = 0.0
+        feeder.add("new", 1)
+        assert (await waiting).held_seconds == 0.0
 
     run(scenario)
 
