@@ -14,7 +14,7 @@ from workers.asking.retry import GiveUp, Halve, Stop, Wait, after_fault, after_r
 from workers.batching.feeder import Feeder
 from workers.batching.tokens import Call
 from workers.batching.window import Batch
-from workers.calls import Permit
+from workers.calls import Asked, Permit
 from workers.clocks import Clocks
 from workers.guarding.canaries import Canary, Pair
 from workers.guarding.firewall import around
@@ -74,7 +74,7 @@ class Labelling:
                 asked = await permit.ask(question)
                 result = asked.result
                 self._watch.call(line.task.name, asked)
-                _learn_size(line, question, result, asked.seconds)
+                _learn_size(line, part, question, asked)
                 if isinstance(result, Answer):
                     await slot.pass_on()
                     parts += self._judge(line, part, pair, question.refs, result)
@@ -171,15 +171,19 @@ class Labelling:
         self._watch.unbarred(line.task.name)
 
 
-def _learn_size(line: Line, question: Question, result: Answer | Fault, seconds: float) -> None:
-    """Let the next batches be as large as such calls have shown to be good."""
-    items = len(question.refs)
+def _learn_size(line: Line, part: Part, question: Question, asked: Asked) -> None:
+    """Let the next batches be as large as such calls have shown to be good.
+
+    What is asked again for one text that fits no call, or no answer, says nothing more of batches.
+    """
+    items, result = len(question.refs), asked.result
     match result:
         case Answer(cut=False, usage=usage):
             call = Call(question.size, items, usage.input, usage.output)
-            line.sizing.answered(call, seconds, steady=line.calls.limiter.steady)
+            line.sizing.answered(call, asked.seconds, steady=line.calls.limiter.steady)
         case Answer() | TooBig():
-            line.sizing.too_big(items)
+            if part.tries == 0 and len(part.entries) > 1:
+                line.sizing.too_big(items)
         case TryAgain() | Refused() | Broken() | Barred():
             return
         case _:

@@ -628,6 +628,19 @@ async def test_batches_shrink_to_what_the_model_takes():
     assert all(topics == ["labelled"] for topics in house.outcomes().values())
 
 
+@pytest.mark.parametrize(("crowd", "size"), [(15, 8), (0, 16)])
+async def test_one_message_that_fits_no_call_does_not_make_all_calls_small(crowd, size):
+    """Its batch is halved until it is alone, and the next batches once; asked about alone it tells nothing of batches."""
+    model = ScriptedModel(labels)
+    house = House(model, **{"batching.linger_seconds": 1 if crowd else 0.01, "batching.max_items": 16})
+    model.always = lambda items: TooBig("context") if any("bad" in i["text"] for i in items) else None
+    house.send(*(f"cancel {100 + i}" for i in range(crowd)), "bad")
+    async with house.working():
+        await house.settled(crowd + 1)
+        gauge = partial(house.metrics.registry.get_sample_value, "nanotriage_batch_size", {"task": "tickets"})
+        await until(lambda: gauge() == size)
+
+
 def test_worker_is_a_value():
     """What a worker is made of cannot change while it runs."""
     assert Worker.__dataclass_params__.frozen
