@@ -93,7 +93,7 @@ def evidence(task: Task, gold: Gold, outcomes: Sequence[Outcome]) -> Evidence:
         said = _score(one)
         if said is None:
             continue
-        group = _group(task, one)
+        group = group_of(task, one)
         if nothing_fits:
             unknown[group].append(said)
         if whole:
@@ -165,7 +165,8 @@ def _score(one: Outcome) -> float | None:
     return one.answered.assurance.score if set(one.answered.doubts) == {Doubt.NOT_CALIBRATED} else None
 
 
-def _group(task: Task, one: Outcome) -> str:
+def group_of(task: Task, one: Outcome) -> str:
+    """Return the group of the promise that a message's answer belongs to."""
     labels = task.promise.labels if task.promise else None
     label = one.fields.get(labels.field) if labels else None
     return label if labels is not None and label in labels.errors else REST

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from schemas.promise import REST
 from workers.evaluating.scores import ExtractScore, LabelScore, Matches, PromiseScore, Report, Share
 
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
@@ -54,6 +55,7 @@ def promise(report: Report) -> Table:
     rows = [
         ["wrong among labelled, promised at most", f"{percent(one.error)}, confidence {percent(one.confidence)}"],
         ["wrong among labelled, measured", _share(one.wrong)],
+        *_group_rows(one),
         *_unknown_rows(one),
         ["calibration error (ECE) of the probabilities", _digits(one.calibration_error)],
         ["Brier score of the probabilities", _digits(one.brier)],
@@ -61,6 +63,14 @@ def promise(report: Report) -> Table:
     if one.rehearsed:
         rows.append(["measured by", "the gold labels it was calibrated with, which proves nothing"])
     return "Promise", ("WHAT", "VALUE"), rows
+
+
+def _group_rows(one: PromiseScore) -> list[list[str]]:
+    """Return what was promised of each group and measured, where there is more than one."""
+    if len(one.groups) == 1:
+        return []
+    named = [(f"under {name}" if name != REST else "under other labels", group) for name, group in one.groups.items()]
+    return [[f"wrong {where}, at most {percent(group.error)}", _share(group.wrong)] for where, group in named]
 
 
 def _unknown_rows(one: PromiseScore) -> list[list[str]]:
@@ -146,6 +156,10 @@ def _promise_json(one: PromiseScore) -> dict[str, Any]:
         "confidence": one.confidence,
         "kept": one.kept,
         "measured": {"wrong": one.wrong.hits, "of": one.wrong.of, "error": rounded(one.wrong.value)},
+        "groups": {
+            name: {"promised": group.error, "wrong": group.wrong.hits, "of": group.wrong.of}
+            for name, group in one.groups.items()
+        },
         "unknown": {"promised": one.unknown, "labelled": one.unknowns.hits, "of": one.unknowns.of},
         "calibration_error": rounded(one.calibration_error),
         "brier": rounded(one.brier),

@@ -107,9 +107,18 @@ class ExtractScore:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupScore:
+    """The error promised of one group's labelled messages, and how many are wrong."""
+
+    error: float
+    wrong: Share
+
+
+@dataclass(frozen=True, slots=True)
 class PromiseScore:
     """A promise beside what happened: `wrong` of the labelled messages, and how far the probabilities were off.
 
+    `groups` says the same by label, for labels with an error of their own, and of the rest: each is promised for itself.
     `unknown` is the share promised of messages for which unknown is the right answer, None without such a promise, and
     `unknowns` is what was labelled of these. `rehearsed` says that the calibration was made from these very gold labels, so
     that nothing is proved.
@@ -118,6 +127,7 @@ class PromiseScore:
     error: float
     confidence: float
     wrong: Share
+    groups: Mapping[str, GroupScore]
     unknown: float | None
     unknowns: Share
     calibration_error: float | None
@@ -128,7 +138,9 @@ class PromiseScore:
     def kept(self) -> bool | None:
         if self.wrong.value is None:
             return None
-        return self.wrong.value <= self.error and (self.unknown is None or (self.unknowns.value or 0.0) <= self.unknown)
+        shares = [(one.error, one.wrong) for one in self.groups.values()]
+        shares += [] if self.unknown is None else [(self.unknown, self.unknowns)]
+        return all((share.value or 0.0) <= promised for promised, share in shares)
 
 
 @dataclass(frozen=True, slots=True)

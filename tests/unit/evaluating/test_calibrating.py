@@ -23,6 +23,8 @@ from workers.evaluating.inputs import Input
 from workers.evaluating.metered import Meter
 from workers.evaluating.outcome import Answered, Outcome
 from workers.evaluating.promise_score import promise_score
+from workers.evaluating.report import promise as promise_table
+from workers.evaluating.scoring import score as scored
 from workers.exits import UserError
 from workers.promising.binding import Hashes, bound_of
 from workers.settings import load_settings
@@ -131,6 +133,20 @@ def test_a_label_with_its_own_promise_is_tested_alone():
     said = f"No threshold keeps an error of 2.0 %, so every {LABELS[1]} will be escalated:"
     assert advice(made) == [f"{said} about 89 more labelled examples may be enough."]
     assert calibration_json(made, seen)["least_escalated"] is None
+
+
+@pytest.mark.parametrize(("error", "own", "kept"), [(0.1, 0.02, False), (0.005, 0.2, True)])
+def test_a_promise_is_kept_when_each_label_keeps_its_own(error, own, kept):
+    """One in ten is wrong under the second label, and none of the others: one in a hundred of all."""
+    task = promised(error=error, labels={"field": "intent", "errors": {LABELS[1]: own}}).task
+    outcomes = [replace(outcome(n, 0.9, LABELS[n % 10 == 0]), kind=EventKind.LABELLED) for n in range(1_000)]
+    gold = {str(n): {"intent": LABELS[n % 10 == 0 and n % 100 != 0]} for n in range(1_000)}
+    _, made = made_of(task, gold, outcomes)
+    found = promise_score(task, gold, outcomes, made, "other")
+    assert {name: (one.wrong.hits, one.wrong.of) for name, one in found.groups.items()} == {LABELS[1]: (10, 100), "*": (0, 900)}
+    assert found.kept is kept
+    shown = dict(promise_table(replace(scored(task, gold, outcomes), promise=found))[2])
+    assert shown[f"wrong under {LABELS[1]}, at most {own:.1%}".replace("%", " %")].startswith("10.0 %")
 
 
 def test_out_of_scope_messages_that_got_a_label_are_wrong():
