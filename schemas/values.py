@@ -8,7 +8,7 @@ import unicodedata
 from typing import TypeAlias, assert_never
 
 from schemas.amounts import money, number
-from schemas.currencies import currency_code
+from schemas.currencies import SIGNS, currency_code
 from schemas.dates import iso_date
 from schemas.fields import ExtractType
 
@@ -25,6 +25,7 @@ _LOCAL_PART = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}")
 _DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN_CHARS = 253  # RFC 1035
 _LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exactly (RFC 8259, 6)
+_SIGN_LETTERS = 3  # one more than stand before any currency's sign, so that the end of a word is none
 _MARKS_IN_A_ROW = 30  # Unicode's stream-safe limit (UAX 15); normalising a longer row takes quadratic time
 
 
@@ -69,7 +70,8 @@ def stands_in(text: str, written: str) -> bool:
     """Return whether `written` stands in `text` as whole tokens, compared without case, width and spacing.
 
     Both sides are folded (NFKC, case folding, one space for white space). A match must begin and end at a token's border, so
-    `12` stands neither in `4123` nor in `12.50`. Scripts written without spaces between words have a border everywhere.
+    `12` stands neither in `4123` nor in `12.50`, and `$12` not in `A$12`, which is another currency. Scripts written without
+    spaces between words have a border everywhere.
     """
     wanted = _folded(written) if len(written) <= WRITTEN_CHARS else ""
     if not wanted or len(wanted) > 2 * WRITTEN_CHARS:
@@ -110,8 +112,14 @@ def _joined(text: str, place: int) -> bool:
     if place <= 0 or place >= len(text):
         return False
     left, right = text[place - 1], text[place]
-    if unicodedata.category(right).startswith("M"):
+    category = unicodedata.category(right)
+    if category.startswith("M"):
         return True
+    if category == "Sc" and left.isalpha():
+        start = place - 1
+        while start > 0 and place - start < _SIGN_LETTERS and text[start - 1].isalpha():
+            start -= 1
+        return text[start : place + 1].lower() in SIGNS  # the dollar of A$12 is another one
     if left.isalnum() and right.isalnum():
         return not (_spaceless(left) or _spaceless(right))
     if left.isdigit() and right in ".,":

@@ -107,6 +107,12 @@ GROUNDED = [
     ("価格412円", "412", True),
     ("北京我", "我", True),
     ("cafe\u0301 x", "caf", False),
+    ("refund A$12.00 please", "$12.00", False),
+    ("refund A$12.00 please", "A$12.00", True),
+    ("R$12", "$12", False),
+    ("they paid$12 and us£12", "$12", True),
+    ("visa$12", "$12", True),
+    ("US $12 or 12€", "12€", True),
     ("anything", "", False),
     ("anything", " ", False),
 ]
