@@ -247,8 +247,8 @@ class Lane:
                 continue
             if isinstance(done, UnknownMap):
                 self._quarantine(done.beside(position.offset))
-                self._closing.set()
-                return
+                await self._pause(self._rules.refused_seconds)
+                continue
             self._must_ledger().reconcile(position, done)
             self._become(LaneState.ACTIVE)
             return
