@@ -1,5 +1,6 @@
 """Bytes to messages: a task's mapping applied to a record. Total: whatever a record holds, the answer is a value."""
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from schemas.verdict import Refusal
 from topics.record import Record
 
 _MISSING = object()
+_ROUNDED = 2.0**63  # whole numbers from here on do not fit orjson's integers, and become the nearest float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Codec:
         self._key = _path(source.key)
         self._tenant = _path(source.tenant)
         self._metadata = {name: tuple(path.split(".")) for name, path in source.metadata.items()}
+        self._words = [path for path in (self._id, self._key, self._tenant, *self._metadata.values()) if path]
 
     def decode(self, record: Record) -> Message | Undecodable:
         value = record.value
@@ -46,7 +49,7 @@ class Codec:
         if self._source.format == "text":
             return self._from_text(value, record)
         try:
-            body = orjson.loads(value)
+            body = self._parse(value)
         except orjson.JSONDecodeError:
             return Undecodable(Refusal.UNDECODABLE, "the value is not JSON in UTF-8")
         return self._from_body(body, record)
@@ -56,8 +59,16 @@ class Codec:
         body = None
         if self._source.format == "json":
             with suppress(orjson.JSONDecodeError):
-                body = orjson.loads(record.value or b"")
+                body = self._parse(record.value or b"")
         return self._message(body, record, "")
+
+    def _parse(self, value: bytes) -> Any:
+        """Return the body, in which every whole number that is used is exact. Raises orjson.JSONDecodeError."""
+        body = orjson.loads(value)
+        if any(isinstance(found := _find(body, path), float) and abs(found) >= _ROUNDED for path in self._words):
+            with suppress(ValueError, RecursionError):  # the standard library's bounds are narrower in depth and in digits
+                return json.loads(value)
+        return body
 
     def _from_text(self, value: bytes, record: Record) -> Message | Undecodable:
         try:

@@ -42,6 +42,15 @@ def test_every_path_of_the_mapping_is_read():
     assert decoded(BODY) == Message("Where is it?", "17", b"c-9", "north", {"channel": "mail", "priority": "2.5"})
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, 10**24 + 1, -(2**63) - 1, 10**200 + 7])
+def test_a_whole_number_is_read_digit_by_digit(number):
+    """However long: rounded, those of two customers would be one."""
+    body = b'{"ticket": {"body": "Where?", "id": %d}, "customer": {"number": %d}, "shop": %d, "via": %d}' % ((number,) * 4)
+    told = str(number)
+    assert decoded(body) == Message("Where?", told, told.encode(), told, {"channel": told})
+    assert Codec(FULL).without_text(record(body)) == Message("", told, told.encode(), told, {"channel": told})
+
+
 @pytest.mark.parametrize(
     ("rule", "priority"),
     [
