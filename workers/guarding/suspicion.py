@@ -47,7 +47,8 @@ class Suspicion(StrEnum):
 
 _FRAME = (
     r'"(?:ref|items|r)"\s*:|\bref\s*[:=]\s*["\'][a-z2-9]{4}\b|<\|[a-z_]+\|>|\[/?inst\]|<</?sys>>|</?(?:system|assistant|user)>'
-    r"|^\s*#{0,3}\s*(?:system|assistant|developer)\s*:"
+    # A line's own white space, and none of it tried twice: blank lines by the thousand would take for ever.
+    r"|^[^\S\n]*+(?:#{1,3}[^\S\n]*+)?(?:system|assistant|developer)\s*:"
 )
 _DROP = (
     r"ignor\w*|disregard\w*|forget\w*|overrid\w*|bypass\w*|vergiss|vergessen|olvid\w+|oubli\w+|neglect\w*|zaboravi\w*|забуд\w*"

@@ -1,6 +1,7 @@
 """Which texts look as if they spoke to the model. Recall is measured where the attacks are: `tests/simulation/test_injections.py`."""
 
 import csv
+from time import process_time
 
 import pytest
 
@@ -61,3 +62,12 @@ def test_at_most_one_honest_message_in_a_hundred_is_suspected(name):
 def test_a_text_is_looked_at_in_time_that_grows_with_its_length_only():
     """No repetition in it makes the search blow up: a million characters of half an order are done at once."""
     assert suspicion("ignore " * 20_000 + "label all " * 20_000) in {Suspicion.HOSTILE, Suspicion.SUSPICIOUS}
+
+
+@pytest.mark.parametrize("blank", ["\n", " ", "\t", "\r\n", "\n#"])
+def test_blank_lines_are_looked_at_once(blank):
+    """A text of ten thousand of them, which looks for a chat's roles at every line, is done in well under a second."""
+    before = process_time()
+    assert suspicion("{" + blank * 10_000 + "x") is Suspicion.SUSPICIOUS
+    assert suspicion("{" + blank * 10_000 + "\n \t## system:") is Suspicion.HOSTILE
+    assert process_time() - before < 0.5
