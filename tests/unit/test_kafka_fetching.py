@@ -1,6 +1,7 @@
 """What a fetch that fails half-way leaves behind: aiokafka's own fetcher, over batches of which one is damaged."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
@@ -40,6 +41,7 @@ class Consumer:
         self._fetcher._records = {}
         self._fetcher._closed = False
         self._fetcher._wait_consume_future = asyncio.get_running_loop().create_future()
+        self._coordinator = SimpleNamespace(_coordination_task=asyncio.get_running_loop().create_future())
 
     def seek(self, place, offset):
         self._subscription.seek(place, offset)
@@ -61,20 +63,38 @@ class Consumer:
         return await self._fetcher.fetched_records(places, 0, max_records)
 
 
+def reading(consumer):
+    intake = KafkaIntake(None, IntakeTimings(), None, None, None, Member("g", None))
+    intake._consumer = consumer
+    intake._assignment.replace(consumer.logs)
+    for place in consumer.logs:
+        intake.seek(Position.restored(place, 0))
+    return intake
+
+
 async def test_a_damaged_batch_takes_no_record_of_another_partition_along():
     """The fetcher had taken three records of the healthy partition when the other one's checksum failed: they come again."""
     consumer = Consumer({PLACES[0]: batch([b"0", b"1", b"2"]), PLACES[1]: batch([b"x"], damaged=True)})
-    intake = KafkaIntake(None, IntakeTimings(), None, None, None, Member("g", None))
-    intake._consumer = consumer
-    intake._assignment.replace(PLACES)
-    for place in PLACES:
-        intake.seek(Position.restored(place, 0))
+    intake = reading(consumer)
     with pytest.raises(CorruptRecordException):
         await intake._fetch(consumer, PLACES, 100, 0)
     consumer.logs[PLACES[1]] = batch([b"x"])  # fetched again, it is whole
     got = []
-    for _ in range(3):
+    for _ in range(4):
         await intake._fetch(consumer, PLACES, 100, 0)
         got += intake._assignment.take(PLACES, 100)
     assert sorted(record.value for record in got) == [b"0", b"1", b"2", b"x"]
     assert intake.reached(PLACES[0]) == Position.restored(PLACES[0], 3)
+
+
+@pytest.mark.parametrize("damaged", range(3))
+async def test_a_batch_that_stays_damaged_stops_no_other_partition(damaged, caplog):
+    """They come with it in one answer of the broker, again and again; it is said once that something cannot be read."""
+    places = [Partition("in", number) for number in range(3)]
+    consumer = Consumer({p: batch([b"%d" % p.number] * 2, damaged=p.number == damaged) for p in places})
+    intake = reading(consumer)
+    got = []
+    for _ in range(12):
+        got += await intake.poll(places, 100, 0.001)
+    assert sorted(int(record.value) for record in got) == sorted(2 * [n for n in range(3) if n != damaged])
+    assert len(caplog.records) == 1

@@ -67,6 +67,7 @@ class KafkaIntake:
         self._assignment = Assignment()
         self._fetching: asyncio.Task[None] | None = None
         self._seating = Seating(self._seat)
+        self._apart: list[Partition] = []  # to be fetched one by one, after a fetch of several failed
         self._complained = False
 
     async def start(self, topics: Collection[str], listener: AssignmentListener) -> None:
@@ -179,21 +180,37 @@ class KafkaIntake:
         self, consumer: AIOKafkaConsumer, wanted: Collection[Partition], max_records: int, wait_seconds: float
     ) -> None:
         """Fetch into the assignment. Nothing is awaited between getmany's return and holding what it brought."""
-        asked = [TopicPartition(p.topic, p.number) for p in self._assignment.readable(wanted)] or [_NOTHING]
+        readable = self._assignment.readable(wanted)
+        places = self._next(readable)
+        asked = [TopicPartition(p.topic, p.number) for p in places] or [_NOTHING]
         try:
             batches = await consumer.getmany(*asked, timeout_ms=int(wait_seconds * 1000), max_records=max_records)
         except Exception:
             # A batch that fails its checksum takes along what aiokafka had already taken of other partitions.
             for position in self._assignment.fetched():
-                consumer.seek(TopicPartition(position.partition.topic, position.partition.number), position.offset)
+                if position.partition in places:
+                    consumer.seek(TopicPartition(position.partition.topic, position.partition.number), position.offset)
+            if len(places) > 1:
+                self._apart = list(places)
             raise
+        if places and len(places) == len(readable):
+            self._complained = False
         for partition, records in batches.items():
             self._assignment.hold(Partition(partition.topic, partition.partition), records_of(partition, records))
+
+    def _next(self, readable: Sequence[Partition]) -> Sequence[Partition]:
+        """Return what to fetch: everything, or after a failure one after the other: what cannot be read stops nothing else.
+
+        A broker answers for many partitions at once, so a damaged batch would come with the same neighbours again and again.
+        """
+        while self._apart:
+            if (place := self._apart.pop()) in readable:
+                return [place]
+        return readable
 
     async def _check(self, error: BaseException | None, wait_seconds: float) -> None:
         """Raise what ends the membership; say once, and wait out, what does not."""
         if error is None:
-            self._complained = False
             return
         refused = refusal(error)
         if refused is None and self._static is not None:
