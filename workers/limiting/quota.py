@@ -140,7 +140,8 @@ class _Dimension:
         if allowance == Allowance():
             return
         self._last, self._at = allowance, now
-        self.per_minute = allowance.per_minute
+        if allowance.limit is not None:  # what is left may be told alone: the limit is as it was
+            self.per_minute = allowance.per_minute
 
     @property
     def left(self) -> float | None:

@@ -25,6 +25,16 @@ def test_a_header_still_lowers_what_a_budget_says():
     assert quota.known().tokens_per_minute == 30_000
 
 
+def test_a_limit_is_known_until_another_one_is_told():
+    """Headers that tell what is left and not of how much, as some refusals have them, take no limit away."""
+    quota = Quota(Known(), None)
+    quota.told(Allowances(NONE, Allowance(limit=30_000, remaining=30_000, reset_seconds=0.0)), 0.0)
+    quota.told(Allowances(NONE, Allowance(remaining=10)), 1.0)
+    assert quota.rates(1.0).tokens_per_minute == 30_000
+    quota.told(Allowances(NONE, Allowance(limit=30_000, reset_seconds=3_600.0)), 2.0)  # of an hour at least
+    assert quota.rates(2.0).tokens_per_minute is None
+
+
 def test_a_part_is_of_whatever_limit_is_known():
     """On top of the fleet's share; without a limit there is nothing to take a part of."""
     quota = Quota(Known(600, None), None)
