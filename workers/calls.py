@@ -146,13 +146,18 @@ async def first_answered(calls: Sequence[Call]) -> Call:
 def outcome_of(result: Answer | Fault, seconds: float | None = None) -> Outcome:
     """Return what a result means for the limits. A fault of a text or of the account is an answer: the provider works."""
     match result:
-        case Answer(usage=usage, allowances=allowances):
-            return Answered(usage.input + usage.output or None, allowances, seconds)
+        case Answer(usage=usage, allowances=allowances, limited=limited):
+            refusal = None if limited is None else _limited(limited)
+            return Answered(usage.input + usage.output or None, allowances, seconds, refusal)
         case TryAgain(after_seconds=seconds, trouble=Trouble.FAULT, allowances=allowances):
             return Failed(seconds, allowances)
-        case TryAgain(after_seconds=seconds, trouble=trouble, allowances=allowances):
-            return Limited(seconds, trouble is Trouble.SLOW_DOWN, allowances)
+        case TryAgain():
+            return _limited(result)
         case TooBig() | Refused() | Broken() | Barred():
             return Answered(None)
         case _:
             assert_never(result)
+
+
+def _limited(refusal: TryAgain) -> Limited:
+    return Limited(refusal.after_seconds, refusal.trouble is Trouble.SLOW_DOWN, refusal.allowances)

@@ -1,13 +1,14 @@
 """Joins what came back of a question's calls into one answer. Pure.
 
 A call that failed about one item of several leaves that item out: its message is unread then, asked again alone, and the
-fault speaks for itself. Only what concerns every item is the question's own fault.
+fault speaks for itself. Only what concerns every item is the question's own fault; but a refusal for limits concerns all calls
+after it, and so is told with the answer.
 """
 
 from collections.abc import Mapping, Sequence
 
 from schemas.verdict import Decision
-from workers.asking.model import Answer, Barred, Fault, Question, TryAgain, Unclear, Usage, Wire
+from workers.asking.model import Answer, Barred, Fault, Question, Trouble, TryAgain, Unclear, Usage, Wire
 
 Result = Answer | Fault | Unclear
 
@@ -42,15 +43,17 @@ def join(question: Question, results: Sequence[Result]) -> Result:
         decided=decided,
         votes=votes,
         tier=first.tier,
+        limited=_longest([r for r in results if isinstance(r, TryAgain) and r.trouble is not Trouble.FAULT]),
     )
 
 
 def _worst(faults: Sequence[Fault | Unclear]) -> Fault | Unclear:
     """Return the fault that says most of all items: a provider's before a text's, the longest wait among them."""
-    waits = [fault for fault in faults if isinstance(fault, TryAgain)]
-    if not waits:
-        return faults[0]
-    return max(waits, key=lambda fault: fault.after_seconds or 0.0)
+    return _longest([fault for fault in faults if isinstance(fault, TryAgain)]) or faults[0]
+
+
+def _longest(waits: Sequence[TryAgain]) -> TryAgain | None:
+    return max(waits, key=lambda fault: fault.after_seconds or 0.0, default=None)
 
 
 def _sum(usages: Sequence[Usage]) -> Usage:

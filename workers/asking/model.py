@@ -82,7 +82,7 @@ class Answer:
 
     `decided` holds, by ref and field, what a decision route says; its fields are not in the content. `votes` holds, by ref and
     number, the contents of further answers about that item alone. `allowances` is what the provider told of the account's
-    limits, `tier` the one it served in, empty where it says none.
+    limits, `tier` the one it served in, empty where it says none. `limited` is the longest refusal for limits among its calls.
     """
 
     content: str
@@ -95,6 +95,7 @@ class Answer:
     decided: Mapping[str, Mapping[str, Decision]] = field(default_factory=dict)
     votes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     tier: str = ""
+    limited: "TryAgain | None" = None
 
 
 class Trouble(StrEnum):

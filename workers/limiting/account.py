@@ -172,11 +172,13 @@ class Account:
     def report(self, ticket: Ticket, outcome: Outcome, now: float, chance: float) -> None:
         """Settle an admitted call. `chance` is uniform in [0, 1): it spreads a fleet that was refused at once."""
         match outcome:
-            case Answered(tokens=tokens, allowances=allowances, seconds=seconds):
+            case Answered(tokens=tokens, allowances=allowances, seconds=seconds, limited=limited):
                 if seconds is not None:
                     self._hedging.answered(seconds)
                 self._quota.told(allowances, now)
                 self._answered(ticket, ticket.tokens if tokens is None else tokens, now)
+                if limited is not None:
+                    self._refused(ticket, limited, now, chance)
             case Limited():
                 self._settle(ticket, 0, now)  # the request was counted, the tokens were not
                 self._refused(ticket, outcome, now, chance)

@@ -1,5 +1,7 @@
 """Decision routes: what is asked on either wire, what an answer says, and how one is joined with a chat answer."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from openai._models import validate_type  # what the package itself reads an answer with
@@ -15,9 +17,24 @@ from workers.asking.backends import decision_backend
 from workers.asking.classify import classify
 from workers.asking.decisions import Sheet, fits_a_sheet
 from workers.asking.joining import join
-from workers.asking.model import Answer, Barred, Broken, Call, Question, Refused, TooBig, TryAgain, Unclear, Usage, Wire
+from workers.asking.model import (
+    Answer,
+    Barred,
+    Broken,
+    Call,
+    Question,
+    Refused,
+    TooBig,
+    Trouble,
+    TryAgain,
+    Unclear,
+    Usage,
+    Wire,
+)
 from workers.asking.prompt import Dialect
 from workers.asking.route import Route, Wishes, open_route
+from workers.calls import outcome_of
+from workers.limiting.outcome import Limited
 
 RAW = {
     "name": "tickets",
@@ -270,6 +287,16 @@ def test_one_answer_is_joined_of_all_calls():
 def test_a_call_that_fails_about_one_item_leaves_only_that_item_out(fault):
     """It is asked again alone, and its fault speaks for itself then."""
     assert set(join(QUESTION, [WRITTEN, fault, decided("b")]).decided) == {"b"}
+
+
+@pytest.mark.parametrize(("trouble", "slow_down"), [(Trouble.LIMIT, False), (Trouble.SLOW_DOWN, True)])
+def test_a_call_that_is_refused_for_limits_holds_the_next_calls_back(trouble, slow_down):
+    """The answer without that item counts, and the limits are told how long to wait; a provider's fault is no limit."""
+    refusals = [TryAgain("limit", 2.0, trouble), TryAgain("limit", 7.0, trouble), TryAgain("down", 60.0)]
+    question = replace(QUESTION, calls=(*QUESTION.calls, QUESTION.calls[-1]))
+    outcome = outcome_of(join(question, [WRITTEN, *refusals[:2], decided("b")]))
+    assert (outcome.tokens, outcome.limited) == (117, Limited(7.0, slow_down))
+    assert outcome_of(join(QUESTION, [WRITTEN, refusals[2], decided("b")])).limited is None
 
 
 @pytest.mark.parametrize("fault", [TryAgain("down"), Barred("quota"), TooBig("x")])

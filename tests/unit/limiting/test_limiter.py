@@ -296,3 +296,15 @@ def test_a_retry_that_is_not_made_costs_nothing_of_the_budget():
         assert asyncio.get_running_loop().time() < 0.001
 
     run_virtually(main())
+
+
+def test_a_refusal_of_a_part_of_a_question_holds_everybody_back():
+    """What was answered is settled, and the next call waits as long as the provider asked for."""
+
+    async def main():
+        limiter, clock = limiter_of(Known(600, None)), asyncio.get_running_loop().time
+        limiter.report(await limiter.enter(100, 17), Answered(100, limited=Limited(10.0)))
+        await limiter.enter(100)
+        assert clock() >= 10.0
+
+    run_virtually(main())
