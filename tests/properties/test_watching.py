@@ -32,15 +32,15 @@ class Watched:
         self.state, self.alerts, self.told = {}, {}, []
         self.watcher = Watcher(rule, Windows(rule.look_ms, DAY, prices or {}), self.state, self.alerts)
 
-    def takes(self, at_ms, sums, tenant=None):
-        """A commit's summary."""
+    def takes(self, at_ms, sums, tenant=None, now_ms=None):
+        """A commit's summary, read at its time or at `now_ms`."""
         windows = self.watcher.windows
         for window, row in windows.changes(Summary("t", at_ms, [(tenant, "m", sums)])):
             windows.rows[window] = added(windows.rows.get(window, {}), row)
-        self.decide(at_ms)
+        self.decide(at_ms, now_ms)
 
-    def decide(self, at_ms):
-        for decision in self.watcher.due("t", at_ms):
+    def decide(self, at_ms, now_ms=None):
+        for decision in self.watcher.due("t", at_ms, at_ms if now_ms is None else now_ms):
             self.told += [orjson.loads(value) for value in decision.alerts.values()]
             self.alerts.update(decision.alerts)
             self.state.update(decision.state)
@@ -116,6 +116,14 @@ def test_a_shift_is_found_within_three_looks_of_sixty_messages(kind, seed):
     assert sum(DriftEvent.model_validate(alert).now.counts.values()) > 0
     assert alert["before"]["looks"] == 30 // 10 * 10
     assert watched.watcher.on()
+
+
+def test_a_clock_that_is_ahead_ends_no_look_before_its_time():
+    """One summary is a year ahead of the clock; a shift right after it is found all the same."""
+    watched, chance, look = learnt()
+    watched.takes(look * LOOK + 365 * DAY, sums(1, chance), now_ms=look * LOOK)
+    looks(watched, look, 4, chance, **SHIFTS["labels"])
+    assert ("labels", "raised") in watched.said()
 
 
 @pytest.mark.parametrize("later", [0, 4, 7])

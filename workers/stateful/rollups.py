@@ -74,7 +74,7 @@ class Rollups:
 
     async def _watch(self, summary: Summary, partition: int) -> list[Any]:
         sent = []
-        for decision in self.watcher.due(summary.task, summary.at_ms):
+        for decision in self.watcher.due(summary.task, summary.at_ms, self._now_ms()):
             told = [self._alerts.put(partition, key, value) for key, value in decision.alerts.items()]
             await asyncio.gather(*told)
             sent += [self._baselines.put(partition, key, value) for key, value in decision.state.items()]

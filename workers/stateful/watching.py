@@ -63,10 +63,13 @@ class Watcher:
     alerts: Mapping[bytes, bytes]
     seen: dict[str, list[Seen]] = field(default_factory=dict)
 
-    def due(self, task: str, at_ms: int) -> Iterator[Decision]:
-        """Yield what looks decide that are over once the task's summaries are at this time. Write one before asking on."""
+    def due(self, task: str, at_ms: int, now_ms: int) -> Iterator[Decision]:
+        """Yield what looks decide that are over once the task's summaries are at this time. Write one before asking on.
+
+        No look is over before it is `now_ms`: by a summary of a worker whose clock is a year ahead, a year's looks would be.
+        """
         rule, key = self.rule, orjson.dumps(["mark", task])
-        edge = rule.look_of(at_ms - rule.late_ms)
+        edge = rule.look_of(min(at_ms, now_ms) - rule.late_ms)
         mark = self.state.get(key)
         if mark is None:
             yield Decision({}, {key: orjson.dumps({"decided": edge, "since": edge})})
