@@ -194,7 +194,7 @@ def test_a_kill_neither_loses_nor_repeats_an_alert(killed_at, told):
                 for window, added_row in watched.watcher.windows.changes(Summary("t", at, [(None, "m", row)]))
             )
             if watched is cut and step == killed_at:
-                decision = next(iter(watched.watcher.due("t", at)), None)
+                decision = next(iter(watched.watcher.due("t", at, at)), None)
                 if decision is not None and told:
                     watched.told += [orjson.loads(value) for value in decision.alerts.values()]
                     watched.alerts.update(decision.alerts)
