@@ -1,8 +1,10 @@
 """A bucket that refills without pause, for what is counted per minute and enforced per second. Pure; time is an argument."""
 
 from dataclasses import dataclass
+from math import exp
 
 _MINUTE = 60.0
+_FADE_SECONDS = 1.0  # providers enforce a minute's limits over so long
 _NOTHING = 1e-6  # seconds: less is the error of adding floats up
 
 
@@ -34,7 +36,10 @@ class Bucket:
         self.level -= amount
 
     def give(self, amount: float, now: float) -> None:
-        """Take back a reservation. It may lift the level above what refilling would: it was paid for."""
+        """Take back a reservation. It may lift the level above what refilling would: it was paid for.
+
+        What nobody takes of that fades: after a quiet time it would be a burst of what many calls together were given too much.
+        """
         self._refill(now)
         self.level += amount
 
@@ -58,4 +63,6 @@ class Bucket:
             self.level = self._capacity
         elif now > self.at and self.level < self._capacity:
             self.level = min(self._capacity, self.level + (now - self.at) * self.per_minute / _MINUTE)
+        elif now > self.at:
+            self.level = self._capacity + (self.level - self._capacity) * exp((self.at - now) / _FADE_SECONDS)
         self.at = max(self.at, now)

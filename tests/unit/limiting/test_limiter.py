@@ -308,3 +308,17 @@ def test_a_refusal_of_a_part_of_a_question_holds_everybody_back():
         assert clock() >= 10.0
 
     run_virtually(main())
+
+
+def test_what_slow_calls_give_back_is_no_burst_after_a_quiet_time():
+    """64 calls of ten seconds use a quarter of what they reserve; the next 64, ten minutes later, are paced like the first."""
+
+    async def main():
+        provider = MeteredProvider(1e6, 600_000, seconds=10.0)
+        limiter = limiter_of(Known(None, 600_000))
+        for _ in range(3):
+            await asyncio.gather(*(call(limiter, provider, 6_000, 1_500) for _ in range(64)))
+            await asyncio.sleep(600)
+        assert provider.refused == []
+
+    run_virtually(main())
