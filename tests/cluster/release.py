@@ -75,7 +75,10 @@ class Release:
 
     def staying(self) -> list[str]:
         """Return the names of pods that nobody has asked to go."""
-        return [pod["metadata"]["name"] for pod in self.pods() if "deletionTimestamp" not in pod["metadata"]]
+        return [pod["metadata"]["name"] for pod in self._staying()]
+
+    def _staying(self) -> list[Object]:
+        return [pod for pod in self.pods() if "deletionTimestamp" not in pod["metadata"]]
 
     def deployment(self) -> Object:
         return self.cluster.api.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{NAME}")
@@ -86,8 +89,9 @@ class Release:
         return found
 
     def ready(self) -> int:
-        found: int = self.deployment()["status"].get("readyReplicas", 0)
-        return found
+        """Return how many pods are ready and stay; the Deployment's own count is behind for a moment after an eviction."""
+        conditions = [each for pod in self._staying() for each in pod["status"].get("conditions", ())]
+        return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
     def disruptions_allowed(self) -> int:
         """Return how many workers may be evicted now."""

@@ -103,7 +103,8 @@ async def drain(release):
     """Empty the node of one worker; it may be used again afterwards."""
     staying = [pod for pod in release.pods() if "deletionTimestamp" not in pod["metadata"]]
     node, kubectl = staying[0]["spec"]["nodeName"], release.cluster.kubectl
-    await asyncio.to_thread(kubectl, "drain", node, "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=90s")
+    told = await asyncio.to_thread(kubectl, "drain", node, "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=90s")
+    assert staying[0]["metadata"]["name"] not in release.staying(), told
     assert all(pod["spec"]["nodeName"] != node for pod in release.pods() if "deletionTimestamp" not in pod["metadata"])
     kubectl("uncordon", node)
 
